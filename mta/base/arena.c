@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#include "mta/base/arena.h"
+#include "mta/base/mem.h"
+#include <stdalign.h>
+#include <string.h>
+
+enum { ARENA_BLOCK_BYTES_MIN = 512, ARENA_BLOCK_BYTES_MAX = 65536 };
+
+struct arena_block {
+    struct arena_block *older;
+    size_t used, cap;
+    alignas(max_align_t) char bytes[];
+};
+
+void arena_init(struct arena *a)
+{
+    *a = (struct arena){0};
+}
+
+void arena_release(struct arena *a)
+{
+    while (a->blocks != NULL) {
+        struct arena_block *older = a->blocks->older;
+        mem_free(a->blocks);
+        a->blocks = older;
+    }
+    arena_init(a);
+}
+
+/* Blocks double, so that a small arena stays small and a large one needs few. */
+static void add_block(struct arena *a, size_t bytes)
+{
+    size_t cap = a->blocks == NULL ? ARENA_BLOCK_BYTES_MIN : a->blocks->cap * 2;
+    cap        = cap > ARENA_BLOCK_BYTES_MAX ? ARENA_BLOCK_BYTES_MAX : cap;
+    cap        = cap < bytes ? bytes : cap;
+
+    struct arena_block *block = mem_new(sizeof *block + cap);
+    block->cap                = cap;
+    block->older              = a->blocks;
+    a->blocks                 = block;
+    a->bytes += sizeof *block + cap;
+}
+
+static char *take(struct arena *a, size_t bytes, size_t alignment)
+{
+    size_t start = 0;
+    if (a->blocks != NULL)
+        start = (a->blocks->used + alignment - 1) & ~(alignment - 1);
+    if (a->blocks == NULL || start > a->blocks->cap || a->blocks->cap - start < bytes) {
+        add_block(a, bytes);
+        start = 0;
+    }
+    a->blocks->used = start + bytes;
+    return a->blocks->bytes + start;
+}
+
+void *arena_new(struct arena *a, size_t bytes)
+{
+    return take(a, bytes, alignof(max_align_t));
+}
+
+const char *arena_text(struct arena *a, struct span text)
+{
+    char *copy = take(a, text.len + 1, 1);
+    if (text.len > 0)
+        memcpy(copy, text.at, text.len);
+    copy[text.len] = '\0';
+    return copy;
+}

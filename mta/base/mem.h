@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Mem: the only door to malloc.  None of these returns NULL: no memory is a fault (fault.h),
+ * because every budget is checked before memory is taken (limits.memory), and what was accepted is
+ * on disk.
+ */
+#pragma once
+#include <stddef.h>
+
+/* Zeroed. */
+void *mem_new(size_t bytes);
+void *mem_new_array(size_t count, size_t bytes);
+/* Bytes beyond the old size are not zeroed. */
+void *mem_resize(void *old, size_t bytes);
+void mem_free(void *old);         /* NULL is fine */
+char *mem_text(const char *text); /* a copy; mem_free() it */

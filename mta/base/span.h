@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Span: borrowed bytes.  A span is never freed and never ends in a NUL that anybody may rely on;
+ * whoever hands one out says until when it holds.  Comparing without case folds ASCII letters only.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct span {
+    const char *at;
+    size_t len;
+};
+
+/* A span of a string literal, usable as an initialiser. */
+#define SPAN(literal)                                                                              \
+    {                                                                                              \
+        (literal), sizeof(literal) - 1                                                             \
+    }
+
+/* A span over a NUL-terminated string; NULL gives the empty span. */
+struct span span_of(const char *text);
+struct span span_make(const char *at, size_t len);
+
+bool span_equals(struct span a, struct span b);
+bool span_equals_nocase(struct span a, struct span b);
+bool span_is(struct span s, const char *text);
+bool span_is_nocase(struct span s, const char *text);
+bool span_starts(struct span s, struct span prefix);
+bool span_starts_nocase(struct span s, struct span prefix);
+bool span_ends_nocase(struct span s, struct span suffix);
+
+/* < 0, 0, > 0 like memcmp; a prefix sorts before the longer one. */
+int span_compare(struct span a, struct span b);
+
+/* The index of the first 'byte', or s.len if there is none. */
+size_t span_find(struct span s, char byte);
+/* The index of the first 'needle', or s.len if there is none. */
+size_t span_find_text(struct span s, struct span needle);
+
+/* Without the first n bytes; n is clipped to the length. */
+struct span span_skip(struct span s, size_t n);
+/* The first n bytes; n is clipped to the length. */
+struct span span_first(struct span s, size_t n);
+/* Without spaces, tabs, CR and LF at both ends. */
+struct span span_trim(struct span s);
+
+/*
+ * Takes the part before the next 'byte' out of 's' and moves 's' behind it; without the byte, all
+ * of it. false when 's' was empty (and nothing is left to take).
+ */
+bool span_cut(struct span *s, char byte, struct span *part);
+
+/* Decimal digits only, the whole span, at most 'max'; false otherwise and *value is untouched. */
+bool span_to_number(struct span s, uint64_t max, uint64_t *value);
+
+/* A seeded hash for tables; not for disk, not for secrets. */
+uint64_t span_hash(struct span s, uint64_t seed);
+uint64_t span_hash_nocase(struct span s, uint64_t seed);
+
+static inline char ascii_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static inline char ascii_upper(char c)
+{
+    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+}
+
+static inline bool ascii_is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static inline bool ascii_is_alpha(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static inline bool ascii_is_alnum(char c)
+{
+    return ascii_is_digit(c) || ascii_is_alpha(c);
+}

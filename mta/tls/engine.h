@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * TLS engine: one TLS connection over memory, without sockets.  Cipher bytes from the peer go in
+ * through tls_engine_feed(), cipher bytes for it come out of tls_engine_output(); plain bytes go
+ * through read and write. Nothing calls back.  One thread at a time.  (OpenSSL, memory BIOs.)
+ */
+#pragma once
+#include "mta/base/span.h"
+#include "mta/base/status.h"
+
+struct tls_context; /* context.h */
+struct tls_engine;
+struct tls_session; /* a resumable session, owned by whoever took it */
+
+enum tls_state { TLS_HANDSHAKING, TLS_SECURE, TLS_CLOSED /* close_notify came */, TLS_FAILED };
+
+/*
+ * 'name': SNI and the name to verify (client, A-label, may be NULL); 'resume': a session for the
+ * same peer or NULL, used up here. NULL only if OpenSSL cannot.
+ */
+struct tls_engine *tls_engine_client(struct tls_context *context, const char *name,
+                                     struct tls_session *resume);
+struct tls_engine *tls_engine_server(struct tls_context *context);
+void tls_engine_free(struct tls_engine *engine);
+
+/* Takes all of 'cipher' and goes on with the handshake as far as it gets. */
+enum tls_state tls_engine_feed(struct tls_engine *engine, struct span cipher);
+enum tls_state tls_engine_state(const struct tls_engine *engine);
+
+/* Plain bytes that were decrypted: OK with *got > 0, AGAIN, END after close_notify, IO_ERROR. */
+enum status tls_engine_read(struct tls_engine *engine, char *into, size_t cap, size_t *got);
+/* Encrypts all of it into the output.  Only while TLS_SECURE. */
+enum status tls_engine_write(struct tls_engine *engine, struct span plain);
+/* Queues a close_notify. */
+void tls_engine_close(struct tls_engine *engine);
+
+/* Cipher bytes to send; they stay where they are until tls_engine_sent() or the next call that
+ * writes. */
+struct span tls_engine_output(struct tls_engine *engine);
+void tls_engine_sent(struct tls_engine *engine, size_t n);
+
+/* After the handshake. */
+const char *tls_engine_version(const struct tls_engine *engine); /* "TLSv1.3" */
+const char *tls_engine_cipher(const struct tls_engine *engine);
+bool tls_engine_was_resumed(const struct tls_engine *engine);
+/* The peer's certificate was verified against the trust store and 'name'. */
+bool tls_engine_is_verified(const struct tls_engine *engine);
+/* Why it failed (or why it is not verified), for log and report; escaped, never empty. */
+const char *tls_engine_error(const struct tls_engine *engine);
+/* The newest session the peer offered for resumption, once; NULL if there is none.  Give it to
+ * tls_engine_client() or tls_session_free(). */
+struct tls_session *tls_engine_take_session(struct tls_engine *engine);
+void tls_session_free(struct tls_session *session);
