@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One libuv iteration, then one turn if something was noted; never a turn inside a callback, so a
+ * turn may close whatever it likes.  Between two turns there is one epoll_wait(), and the one timer
+ * is moved only when the turn asks for another time than before.
+ */
+#include "mta/sys/loop_uv.h"
+#include "mta/base/fault.h"
+#include "mta/base/mem.h"
+#include "mta/sys/clock.h"
+#include <signal.h>
+
+static const int caught[LOOP_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
+
+static void on_wake(uv_async_t *wake)
+{
+    loop_note(wake->data);
+}
+
+/* It may fire before the poll of an iteration: uv_stop() keeps that poll from sleeping. */
+static void on_timer(uv_timer_t *timer)
+{
+    struct loop *loop = timer->data;
+    loop->due_ms      = LOOP_NEVER;
+    loop_note(loop);
+    uv_stop(&loop->uv);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct loop *loop = handle->data;
+    for (unsigned i = 0; i < LOOP_SIGNALS; i++)
+        if (caught[i] == number)
+            loop->signals_noted |= 1u << i;
+    loop_note(loop);
+}
+
+struct loop *loop_open(loop_turn_fn *turn, void *owner)
+{
+    struct loop *loop = mem_new(sizeof *loop);
+    loop->turn        = turn;
+    loop->owner       = owner;
+    loop->due_ms      = LOOP_NEVER;
+    loop->now_ms      = clock_now_ms();
+    loop->wall_ms     = clock_wall_ms();
+    list_init(&loop->ready);
+    list_init(&loop->changed);
+    list_init(&loop->accepting);
+    must(uv_loop_init(&loop->uv) == 0);
+    must(uv_async_init(&loop->uv, &loop->wake, on_wake) == 0);
+    must(uv_timer_init(&loop->uv, &loop->timer) == 0);
+    loop->wake.data = loop->timer.data = loop;
+    return loop;
+}
+
+void loop_close(struct loop *loop)
+{
+    uv_close((uv_handle_t *)&loop->wake, NULL);
+    uv_close((uv_handle_t *)&loop->timer, NULL);
+    if (loop->catches_signals)
+        for (int i = 0; i < LOOP_SIGNALS; i++)
+            uv_close((uv_handle_t *)&loop->signals[i], NULL);
+    (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+    must(uv_loop_close(&loop->uv) == 0); /* or somebody left a handle open */
+    mem_free(loop);
+}
+
+/* Sets the timer to 'due_ms'; what is due already is noted instead. */
+static void wait_until(struct loop *loop, uint64_t due_ms)
+{
+    if (due_ms == loop->due_ms)
+        return;
+    loop->due_ms = due_ms;
+    if (due_ms == LOOP_NEVER) {
+        (void)uv_timer_stop(&loop->timer);
+        return;
+    }
+    uv_update_time(&loop->uv);
+    uint64_t now_ms = uv_now(&loop->uv);
+    (void)uv_timer_start(&loop->timer, on_timer, due_ms > now_ms ? due_ms - now_ms : 0, 0);
+}
+
+static void run_turn(struct loop *loop)
+{
+    loop->is_noted = false;
+    loop->now_ms   = clock_now_ms();
+    loop->wall_ms  = clock_wall_ms();
+    wait_until(loop, loop->turn(loop->owner, loop->now_ms));
+}
+
+void loop_run(struct loop *loop)
+{
+    loop->is_stopped = false;
+    loop_note(loop);
+    for (;;) {
+        if (loop->is_noted)
+            run_turn(loop);
+        if (loop->is_stopped)
+            return;
+        if (loop->before_wait != NULL)
+            loop->before_wait(loop);
+        (void)uv_run(&loop->uv, loop->is_noted ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+    }
+}
+
+void loop_stop(struct loop *loop)
+{
+    loop->is_stopped = true;
+}
+
+void loop_wake(struct loop *loop)
+{
+    must(uv_async_send(&loop->wake) == 0);
+}
+
+uint64_t loop_now_ms(const struct loop *loop)
+{
+    return loop->now_ms;
+}
+
+uint64_t loop_wall_ms(const struct loop *loop)
+{
+    return loop->wall_ms;
+}
+
+void loop_catch_signals(struct loop *loop)
+{
+    must(!loop->catches_signals);
+    loop->catches_signals = true;
+    must(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+    for (int i = 0; i < LOOP_SIGNALS; i++) {
+        must(uv_signal_init(&loop->uv, &loop->signals[i]) == 0);
+        loop->signals[i].data = loop;
+        must(uv_signal_start(&loop->signals[i], on_signal, caught[i]) == 0);
+    }
+}
+
+int loop_take_signal(struct loop *loop)
+{
+    for (unsigned i = 0; i < LOOP_SIGNALS; i++)
+        if (loop->signals_noted & 1u << i) {
+            loop->signals_noted &= ~(1u << i);
+            return caught[i];
+        }
+    return 0;
+}
