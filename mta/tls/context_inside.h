@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* What the engine needs to know of a context.  Only mta/tls includes this. */
+#pragma once
+#include "mta/tls/context.h"
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+struct tls_context {
+    SSL_CTX *ssl;
+    BIO_METHOD *pipe; /* tls/pipe.h */
+    bool is_server;
+    enum tls_level level; /* of a client */
+    unsigned holders;     /* whoever made it, its engines, and the sessions taken from those */
+};
+
+struct tls_context *tls_context_hold(struct tls_context *context);
