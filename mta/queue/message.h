@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Message: one accepted mail and the people it must reach.  It is built while it comes in
+ * (message_new, message_add_rcpt), then given to the queue, which owns it from then on.  Engine
+ * thread; a shard that holds a job may read envelope, content and size, which never change.
+ */
+#pragma once
+#include "mta/base/arena.h"
+#include "mta/base/heap.h"
+#include "mta/base/list.h"
+#include "mta/base/table.h"
+#include "mta/mail/envelope.h"
+#include "mta/mail/outcome.h"
+
+struct batch;
+struct flow;
+
+enum { RECIPIENT_HOT_BYTES_MAX = 64 };
+
+/* The last try, shared by all recipients that got the same reply. */
+struct attempt_note {
+    unsigned refs;
+    struct attempt attempt; /* its texts stand behind this struct */
+};
+
+/* One person to reach.  Its index in message->rcpts is its name in the spool, and never changes. */
+struct recipient {
+    const char *address;
+    const char *orcpt;         /* "" if none */
+    struct recipient *next;    /* in its batch or job */
+    struct attempt_note *last; /* NULL before the first try */
+    uint16_t attempts;
+    uint8_t state;     /* enum rcpt_state */
+    uint8_t notify;    /* enum envelope_notify */
+    bool is_busy;      /* in a job */
+    bool is_late_told; /* a delay report was made */
+};
+_Static_assert(sizeof(struct recipient) <= RECIPIENT_HOT_BYTES_MAX, "a million in 64 MB");
+
+struct message {
+    struct table_node by_id;
+    uint64_t id;
+    struct envelope envelope;
+    const char *message_id; /* without <>, "" if unknown */
+    const char *flow_name;
+    struct flow *flow;
+    void *content; /* the spool's struct content: carried, never looked into */
+    uint64_t content_bytes;
+    uint64_t arrival_wall_ms, expire_wall_ms;
+    bool is_report;
+    struct heap_node expiry, report;
+    struct list batches;
+    struct recipient *rcpts;
+    uint32_t rcpt_count, rcpt_cap;
+    uint32_t live;      /* not ENDED */
+    uint32_t busy;      /* in jobs */
+    uint32_t owing;     /* OWES_FAILURE or OWES_SUCCESS */
+    struct arena arena; /* all its texts */
+};
+
+/* Texts of 'envelope', 'flow' and 'message_id' are copied. */
+struct message *message_new(uint64_t id, const struct envelope *envelope);
+void message_set_flow(struct message *m, struct span flow);
+void message_set_message_id(struct message *m, struct span message_id);
+/* Returns the new recipient's index.  Pointers to recipients hold only when the last one is in. */
+uint32_t message_add_rcpt(struct message *m, const struct envelope_rcpt *rcpt);
+ * copy): its index, or UINT32_MAX. */
+void message_free(struct message *m);
+/* What it costs in memory, about. */
+size_t message_memory(const struct message *m);
