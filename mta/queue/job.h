@@ -77,6 +77,7 @@ struct job {
     void *content;
     uint64_t content_bytes;
     uint64_t message_id;
+    unsigned attempts; /* the fewest tries that any of its recipients has had before */
     bool is_probe;
     unsigned dials; /* connections tried for this job so far (the shard's) */
 
