@@ -19,7 +19,7 @@ struct loop;
 struct net_conn;
 struct net_listener;
 
-enum { NET_ADDRESS_TEXT_BYTES = 64, NET_UNIX_PATH_BYTES = 108 };
+enum { NET_ADDRESS_TEXT_BYTES = 64, NET_ENDPOINT_TEXT_BYTES = 128, NET_UNIX_PATH_BYTES = 108 };
 
 enum net_family { NET_NONE, NET_IPV4, NET_IPV6, NET_UNIX };
 
@@ -40,14 +40,21 @@ struct net_prefix {
 enum status net_address_parse(struct span text, struct net_address *address);
 /* "192.0.2.1:25", "[2001:db8::1]:25", "unix:/run/x.sock". */
 enum status net_endpoint_parse(struct span text, struct net_address *address);
+/* "192.0.2.0/24", "2001:db8::/32", or one address; bits set behind the prefix are BAD_INPUT. */
 enum status net_prefix_parse(struct span text, struct net_prefix *prefix);
-/* "192.0.2.1" / "2001:db8::1" / the path, without the port. */
+/* "192.0.2.1" / "2001:db8::1" / as much of the path as fits; without the port. */
 const char *net_address_text(const struct net_address *address, char into[NET_ADDRESS_TEXT_BYTES]);
+/* As net_endpoint_parse() takes it. */
+const char *net_endpoint_text(const struct net_address *address,
+                              char into[NET_ENDPOINT_TEXT_BYTES]);
+/* The IPv4 address inside an IPv4-mapped IPv6 one; any other as it is. */
+struct net_address net_address_unmapped(const struct net_address *address);
 /* IPv4-mapped IPv6 addresses match as the IPv4 address inside. */
 bool net_prefix_holds(const struct net_prefix *prefix, const struct net_address *address);
 bool net_address_equals(const struct net_address *a,
                         const struct net_address *b); /* without port */
-/* Loopback, link-local, private (RFC 1918, 4193), unspecified, multicast, or mapped to one. */
+/* Loopback, link-local, private (RFC 1918, 4193, 6598), unspecified, multicast, reserved, or an
+ * IPv6 form of one of them. */
 bool net_address_is_private(const struct net_address *address);
 /* One of this machine's own addresses (asked anew at most once a minute). */
 bool net_address_is_own(const struct net_address *address);
@@ -91,13 +98,14 @@ enum status net_write(struct net_conn *conn, const struct span *parts, size_t co
 struct net_conn *net_take_ready(struct loop *loop, unsigned *ready);
 
 /*
- * Listens; on failure NULL and a sentence in 'error' that names address and cause.  'backlog' is
- * clipped by the system.  Accepting pauses by itself for a while when descriptors run out.
+ * Listens; a UNIX socket is made 0600, in place of one that nobody listens on.  On failure NULL and
+ * a sentence in 'error' that names address and cause.  'backlog' is clipped by the system.
+ * Accepting pauses by itself for a while when descriptors run out.
  */
 struct buf;
 struct net_listener *net_listen(struct loop *loop, const struct net_address *address, void *owner,
                                 struct buf *error);
-/* For socket activation: takes over a listening descriptor. */
+/* For socket activation: takes over a listening descriptor; on failure it stays the caller's. */
 struct net_listener *net_listen_fd(struct loop *loop, int fd, void *owner, struct buf *error);
 void net_listener_close(struct net_listener *listener);
 void *net_listener_owner(const struct net_listener *listener);

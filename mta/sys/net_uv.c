@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Our own non-blocking sockets; libuv only says when one is ready (uv_poll).
+ *
+ * 'watched' is what the owner asked for, 'armed' what the system watches.  They are brought
+ * together once before each wait, and only as far as needed: a conn that is no longer watched for
+ * reading stays armed until bytes really come, because most owners soon ask again and every change
+ * is two system calls.  A conn stands in loop->ready while something is noted that no turn has
+ * taken, in loop->changed while watched and armed may differ.  It is closed at once, but its memory
+ * lives until libuv has let go of the handle (on_conn_closed).
+ */
+#include "mta/sys/net_uv.h"
+#include "mta/base/fault.h"
+#include "mta/base/mem.h"
+#include "mta/sys/net_system.h"
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+enum {
+    CONN_KIND         = 0x6e436f6e,
+    BOTH              = NET_READABLE | NET_WRITABLE,
+    WRITE_PARTS_MAX   = 64, /* in one system call */
+    DISCARD_BYTES_MAX = 1 << 20,
+};
+
+struct net_conn {
+    unsigned kind;
+    int fd; /* -1: there never was one, 'result' says why */
+    struct loop *loop;
+    void *owner;
+    struct list in_ready, in_changed;
+    unsigned char watched, armed, noted;
+    bool is_connecting;
+    bool is_drained; /* the last read got all there was; true until the next event */
+    bool is_ended;   /* nothing more will be read */
+    bool has_poll;
+    enum status result;
+    struct net_address peer, local;
+    uv_poll_t poll;
+};
+
+static struct net_conn *conn_of(void *data)
+{
+    struct net_conn *conn = data;
+    must(conn != NULL && conn->kind == CONN_KIND);
+    return conn;
+}
+
+/* Readiness. */
+
+static void mark_changed(struct net_conn *conn)
+{
+    if (!list_is_linked(&conn->in_changed))
+        list_push(&conn->loop->changed, &conn->in_changed);
+}
+
+static void note(struct net_conn *conn, unsigned ready)
+{
+    conn->noted |= (unsigned char)ready;
+    if (!list_is_linked(&conn->in_ready))
+        list_push(&conn->loop->ready, &conn->in_ready);
+    loop_note(conn->loop);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+/* From now on the system watches exactly what the owner watches. */
+static void arm(struct net_conn *conn)
+{
+    if (!conn->has_poll) {
+        must(uv_poll_init(&conn->loop->uv, &conn->poll, conn->fd) == 0);
+        conn->poll.data = conn;
+        conn->has_poll  = true;
+    }
+    int events = (conn->watched & NET_READABLE ? UV_READABLE : 0) |
+                 (conn->watched & NET_WRITABLE ? UV_WRITABLE : 0);
+    must(uv_poll_start(&conn->poll, events, on_poll) == 0);
+    conn->armed = conn->watched;
+}
+
+static enum status status_of_error(int error)
+{
+    switch (error) {
+    case 0:
+        return OK;
+    case ECONNREFUSED:
+    case ENOENT: /* no such UNIX socket */
+    case EAGAIN: /* a UNIX socket with a full backlog */
+        return REFUSED;
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case EHOSTDOWN:
+    case EAFNOSUPPORT:
+    case EACCES: /* a packet filter, or an "administratively prohibited" */
+    case EPERM:
+        return UNREACHABLE;
+    case ETIMEDOUT:
+        return TIMED_OUT;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+    case EADDRNOTAVAIL: /* no port is left for this source */
+        return LIMIT;
+    default:
+        return IO_ERROR;
+    }
+}
+
+static void finish_connect(struct net_conn *conn)
+{
+    int error       = 0;
+    socklen_t bytes = sizeof error;
+    if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &bytes) != 0)
+        error = errno;
+    conn->is_connecting = false;
+    conn->result        = status_of_error(error);
+    if (error == 0)
+        net_system_local(conn->fd, &conn->local);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct net_conn *conn = conn_of(poll->data);
+    unsigned ready        = BOTH;
+    if (status == 0) {
+        ready = (events & UV_READABLE ? (unsigned)NET_READABLE : 0) |
+                (events & UV_WRITABLE ? (unsigned)NET_WRITABLE : 0);
+    } else {
+        conn->armed = 0; /* an error: libuv has stopped the handle, the next read tells */
+    }
+    conn->is_drained = false;
+    if (conn->is_connecting)
+        finish_connect(conn);
+    if (ready & conn->watched)
+        note(conn, ready);
+    else if (conn->armed != conn->watched)
+        arm(conn);
+}
+
+/* Once before each wait. */
+static void arm_changed(struct loop *loop)
+{
+    struct list *link;
+    while ((link = list_take(&loop->changed)) != NULL) {
+        struct net_conn *conn = CONTAINER_OF(link, struct net_conn, in_changed);
+        bool has_more         = conn->watched & ~conn->armed;
+        bool would_spin       = conn->armed & ~conn->watched & NET_WRITABLE;
+        if (conn->fd >= 0 && (has_more || would_spin))
+            arm(conn);
+    }
+    if (!list_is_empty(&loop->ready))
+        loop_note(loop); /* the turn left some */
+}
+
+struct net_conn *net_take_ready(struct loop *loop, unsigned *ready)
+{
+    struct list *link;
+    while ((link = list_take(&loop->ready)) != NULL) {
+        struct net_conn *conn = CONTAINER_OF(link, struct net_conn, in_ready);
+        *ready                = conn->noted & conn->watched;
+        conn->noted           = 0;
+        if (*ready & ~(unsigned)conn->armed)
+            mark_changed(conn); /* so that it is noted again while it lasts */
+        if (*ready != 0)
+            return conn;
+    }
+    return NULL;
+}
+
+void net_watch(struct net_conn *conn, unsigned ready)
+{
+    must((ready & ~(unsigned)BOTH) == 0);
+    if (conn->watched == ready)
+        return;
+    conn->watched = (unsigned char)ready;
+    mark_changed(conn);
+}
+
+/* Connections. */
+
+static struct net_conn *conn_new(struct loop *loop, int fd, const struct net_address *peer)
+{
+    struct net_conn *conn = mem_new(sizeof *conn);
+    conn->kind            = CONN_KIND;
+    conn->loop            = loop;
+    conn->fd              = fd;
+    conn->peer            = *peer;
+    loop->before_wait     = arm_changed;
+    return conn;
+}
+
+/* 0, or why the source cannot be used. */
+static int bind_source(int fd, const struct net_address *from)
+{
+    union net_system_address source;
+    struct net_address any_port = *from;
+    any_port.port               = 0;
+    socklen_t bytes             = net_to_system(&any_port, &source);
+    /* connect() picks the port then, so that one source serves many peers with the same one */
+    net_system_set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);
+    return bind(fd, &source.any, bytes) == 0 ? 0 : errno;
+}
+
+/* Sets result and is_connecting. */
+static void start_connect(struct net_conn *conn, const struct net_address *from)
+{
+    union net_system_address to;
+    socklen_t bytes = net_to_system(&conn->peer, &to);
+    if (conn->peer.family != NET_UNIX)
+        net_system_set(conn->fd, IPPROTO_TCP, TCP_NODELAY);
+    int error = from == NULL ? 0 : bind_source(conn->fd, from);
+    if (error != 0) {
+        conn->result = error == EADDRNOTAVAIL ? IO_ERROR : status_of_error(error); /* not ours */
+        return;
+    }
+    /* Interrupted or not, it goes on in the background. */
+    if (connect(conn->fd, &to.any, bytes) == 0)
+        net_system_local(conn->fd, &conn->local);
+    else if (errno == EINPROGRESS || errno == EINTR)
+        conn->is_connecting = true;
+    else
+        conn->result = status_of_error(errno);
+}
+
+struct net_conn *net_dial(struct loop *loop, const struct net_address *to,
+                          const struct net_address *from, void *owner)
+{
+    must(to->family != NET_NONE);
+    int fd                = net_system_socket(to->family);
+    struct net_conn *conn = conn_new(loop, fd, to);
+    conn->owner           = owner;
+    conn->watched         = NET_WRITABLE;
+    if (fd < 0)
+        conn->result = status_of_error(errno);
+    else
+        start_connect(conn, from);
+    if (conn->is_connecting)
+        mark_changed(conn);
+    else
+        note(conn, NET_WRITABLE);
+    return conn;
+}
+
+struct net_conn *net_conn_accepted(struct loop *loop, int fd, const struct net_address *peer)
+{
+    struct net_conn *conn = conn_new(loop, fd, peer);
+    conn->watched         = NET_READABLE;
+    net_system_local(fd, &conn->local);
+    mark_changed(conn);
+    return conn;
+}
+
+enum status net_connect_result(struct net_conn *conn)
+{
+    return conn->is_connecting ? AGAIN : conn->result;
+}
+
+static void on_conn_closed(uv_handle_t *handle)
+{
+    struct net_conn *conn = conn_of(handle->data);
+    conn->kind            = 0;
+    mem_free(conn);
+}
+
+/*
+ * With bytes unread a TCP socket would answer close() with a reset, and the peer might lose our
+ * last words.
+ */
+static void close_gently(struct net_conn *conn)
+{
+    bool may_hold_bytes = !conn->is_drained && !conn->is_ended && !conn->is_connecting;
+    if (may_hold_bytes && conn->peer.family != NET_UNIX)
+        (void)recv(conn->fd, NULL, DISCARD_BYTES_MAX, MSG_TRUNC | MSG_DONTWAIT);
+    (void)close(conn->fd);
+}
+
+void net_close(struct net_conn *conn)
+{
+    must(conn->kind == CONN_KIND);
+    list_remove(&conn->in_ready);
+    list_remove(&conn->in_changed);
+    if (conn->has_poll) {
+        uv_close((uv_handle_t *)&conn->poll, on_conn_closed);
+        close_gently(conn);
+        conn->fd = -1;
+        return;
+    }
+    if (conn->fd >= 0)
+        close_gently(conn);
+    conn->kind = 0;
+    mem_free(conn);
+}
+
+void *net_owner(const struct net_conn *conn)
+{
+    return conn->owner;
+}
+
+void net_set_owner(struct net_conn *conn, void *owner)
+{
+    conn->owner = owner;
+}
+
+const struct net_address *net_peer(const struct net_conn *conn)
+{
+    return &conn->peer;
+}
+
+const struct net_address *net_local(const struct net_conn *conn)
+{
+    return &conn->local;
+}
+
+bool net_peer_user(const struct net_conn *conn, unsigned *uid)
+{
+    if (conn->peer.family != NET_UNIX || conn->fd < 0)
+        return false;
+#ifdef SO_PEERCRED
+    struct ucred peer;
+    socklen_t bytes = sizeof peer;
+    if (getsockopt(conn->fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) != 0)
+        return false;
+    *uid = peer.uid;
+    return true;
+#else
+    uid_t user;
+    gid_t group;
+    if (getpeereid(conn->fd, &user, &group) != 0)
+        return false;
+    *uid = user;
+    return true;
+#endif
+}
+
+enum status net_read(struct net_conn *conn, void *into, size_t cap, size_t *got)
+{
+    must(cap > 0);
+    *got = 0;
+    /* What came after the last read will be noted: no need to ask the system now. */
+    if (conn->is_connecting || (conn->is_drained && conn->armed & NET_READABLE))
+        return AGAIN;
+    if (conn->fd < 0)
+        return IO_ERROR;
+    ssize_t n;
+    do
+        n = recv(conn->fd, into, cap, 0);
+    while (n < 0 && errno == EINTR);
+    conn->is_ended = n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK);
+    if (conn->is_ended)
+        return n == 0 ? END : IO_ERROR;
+    conn->is_drained = n < 0 || (size_t)n < cap;
+    if (n < 0)
+        return AGAIN;
+    *got = (size_t)n;
+    return OK;
+}
+
+enum status net_write(struct net_conn *conn, const struct span *parts, size_t count, size_t *wrote)
+{
+    struct iovec vectors[WRITE_PARTS_MAX];
+    size_t used = 0;
+    for (size_t i = 0; i < count && used < WRITE_PARTS_MAX; i++)
+        if (parts[i].len > 0)
+            vectors[used++] = (struct iovec){(void *)(uintptr_t)parts[i].at, parts[i].len};
+    *wrote = 0;
+    if (conn->is_connecting)
+        return AGAIN;
+    if (conn->fd < 0)
+        return IO_ERROR;
+    if (used == 0)
+        return OK;
+    struct msghdr message = {.msg_iov = vectors, .msg_iovlen = used};
+    ssize_t n;
+    do
+        n = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ? AGAIN : IO_ERROR;
+    *wrote = (size_t)n;
+    return OK;
+}
