@@ -45,5 +45,7 @@ const char *address_parse_path(struct span text, unsigned allowed, struct addres
 struct span address_domain(struct span text);
 /* The local part of a checked text. */
 struct span address_local(struct span text);
+/* "[192.0.2.1]" or "[IPv6:2001:db8::1]" (RFC 5321 4.1.3); no other tag is known. */
+bool address_literal_is_valid(struct span text);
 /* The same mailbox: local parts byte by byte, domains without case. */
 bool address_equals(struct span a, struct span b);

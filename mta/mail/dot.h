@@ -16,6 +16,7 @@
 
 struct dot_reader {
     unsigned char state;
+    bool is_chunked;
     bool ended;
     bool saw_bare; /* bare CR or LF */
     bool saw_nul;
@@ -38,8 +39,8 @@ struct dot_writer {
 };
 
 void dot_writer_init(struct dot_writer *w, bool is_chunked);
-/* Appends 'content' as it goes out.  false: it holds a bare CR, LF or a NUL; nothing more may be
- * sent. */
+/* Appends 'content' as it goes out.  false, now and ever after: it holds a bare CR, LF or a NUL;
+ * nothing of it was appended and nothing more may be sent. */
 bool dot_writer_put(struct dot_writer *w, struct span content, struct buf *into);
 /* Appends what ends it (CRLF if the last line has none, then the dot, unless chunked).  false: it
  * ends in a bare CR. */
