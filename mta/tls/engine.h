@@ -15,21 +15,28 @@ struct tls_session; /* a resumable session, owned by whoever took it */
 enum tls_state { TLS_HANDSHAKING, TLS_SECURE, TLS_CLOSED /* close_notify came */, TLS_FAILED };
 
 /*
- * 'name': SNI and the name to verify (client, A-label, may be NULL); 'resume': a session for the
- * same peer or NULL, used up here. NULL only if OpenSSL cannot.
+ * 'name': SNI and the name to verify (client, A-label or IP address, may be NULL: then nothing is
+ * verified, and TLS_REQUIRED fails at once); 'resume': a session for the same peer or NULL, used up
+ * here.  One of another context or name is dropped: resuming verifies nothing anew.  NULL only if
+ * OpenSSL cannot.  A client's first flight is in the output at once.
  */
 struct tls_engine *tls_engine_client(struct tls_context *context, const char *name,
                                      struct tls_session *resume);
 struct tls_engine *tls_engine_server(struct tls_context *context);
 void tls_engine_free(struct tls_engine *engine);
 
-/* Takes all of 'cipher' and goes on with the handshake as far as it gets. */
+/*
+ * Takes all of 'cipher' and goes on with the handshake as far as it gets.  Behind the handshake
+ * feed again only when tls_engine_read() says AGAIN: what is not read waits in memory.  CLOSED
+ * comes after the last plain byte was read.
+ */
 enum tls_state tls_engine_feed(struct tls_engine *engine, struct span cipher);
 enum tls_state tls_engine_state(const struct tls_engine *engine);
 
 /* Plain bytes that were decrypted: OK with *got > 0, AGAIN, END after close_notify, IO_ERROR. */
 enum status tls_engine_read(struct tls_engine *engine, char *into, size_t cap, size_t *got);
-/* Encrypts all of it into the output.  Only while TLS_SECURE. */
+/* Encrypts all of it into the output.  Only while TLS_SECURE: else CLOSED (also behind
+ * tls_engine_close()) or IO_ERROR. */
 enum status tls_engine_write(struct tls_engine *engine, struct span plain);
 /* Queues a close_notify. */
 void tls_engine_close(struct tls_engine *engine);
@@ -47,7 +54,10 @@ bool tls_engine_was_resumed(const struct tls_engine *engine);
 bool tls_engine_is_verified(const struct tls_engine *engine);
 /* Why it failed (or why it is not verified), for log and report; escaped, never empty. */
 const char *tls_engine_error(const struct tls_engine *engine);
-/* The newest session the peer offered for resumption, once; NULL if there is none.  Give it to
- * tls_engine_client() or tls_session_free(). */
+/*
+ * The newest session the peer offered for resumption, once; NULL if there is none.  With TLS 1.3 it
+ * comes behind the handshake, so ask at the end of the connection.  Give it to tls_engine_client()
+ * or tls_session_free(), on the same thread; its owner drops it after an hour at most.
+ */
 struct tls_session *tls_engine_take_session(struct tls_engine *engine);
 void tls_session_free(struct tls_session *session);

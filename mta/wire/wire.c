@@ -20,6 +20,7 @@ enum {
     READ_CIPHER_BYTES  = 16384 + 512, /* a whole TLS record */
     RECORD_PLAIN_BYTES = 16384,       /* RFC 8446 5.1 */
     PENDING_KEEP_BYTES = 4096,        /* a drained buf up to this size is kept */
+    READS_AT_ONCE_MAX  = 16,          /* for TLS itself: no peer keeps the loop to itself */
 };
 
 void wire_init(struct wire *wire, struct net_conn *conn)
@@ -62,19 +63,16 @@ static unsigned needed(const struct wire *wire)
 {
     bool reads = wire->wants_read || wire_tls(wire) == WIRE_HANDSHAKING;
     return (reads && wire->reading == OK ? NET_READABLE : 0U) |
-           (wire_pending(wire) > 0 ? NET_WRITABLE : 0U);
-}
-
-static void watch(struct wire *wire, unsigned ready)
-{
-    if (wire->watching != ready)
-        net_watch(wire->conn, ready);
-    wire->watching = ready;
+           (wire_pending(wire) > 0 || wire->has_news ? NET_WRITABLE : 0U);
 }
 
 static void watch_needed(struct wire *wire)
 {
-    watch(wire, needed(wire));
+    unsigned now = needed(wire);
+
+    if (wire->watching != now)
+        net_watch(wire->conn, now);
+    wire->watching = now;
 }
 
 void wire_want_read(struct wire *wire, bool wants)
@@ -121,13 +119,14 @@ static void drop_sent(struct wire *wire, size_t n)
 static enum status flush(struct wire *wire)
 {
     struct span parts[] = {plain_rest(wire), cipher_rest(wire)};
-    size_t wrote        = 0;
+    size_t first = parts[0].len > 0 ? 0 : 1, end = parts[1].len > 0 ? 2 : 1;
+    size_t wrote = 0;
 
     if (wire->is_broken)
         return IO_ERROR;
-    if (parts[0].len + parts[1].len == 0)
+    if (first == end)
         return OK;
-    switch (net_write(wire->conn, parts, 2, &wrote)) {
+    switch (net_write(wire->conn, parts + first, end - first, &wrote)) {
     case OK:
         drop_sent(wire, wrote);
         return OK;
@@ -138,9 +137,10 @@ static enum status flush(struct wire *wire)
     }
 }
 
-/* Behind a TLS failure nothing is read or written in any form; the engine's alert goes out. */
+/* Behind the end of TLS nothing is read or written in any form; a last alert goes out. */
 static enum status end_of_tls(struct wire *wire, enum status how)
 {
+    tls_engine_close(wire->tls);
     (void)flush(wire);
     wire->reading = how;
     (void)break_down(wire);
@@ -162,15 +162,12 @@ static enum status feed_engine(struct wire *wire)
     return OK;
 }
 
-static enum status shake_hands(struct wire *wire)
+static void shake_hands(struct wire *wire)
 {
     enum status status = OK;
 
-    while (status == OK && wire_tls(wire) == WIRE_HANDSHAKING)
-        status = feed_engine(wire);
-    if (wire_tls(wire) == WIRE_TLS_FAILED)
-        return end_of_tls(wire, IO_ERROR);
-    return OK;
+    for (unsigned i = 0; i < READS_AT_ONCE_MAX && status == OK; i++)
+        status = wire_tls(wire) == WIRE_HANDSHAKING ? feed_engine(wire) : AGAIN;
 }
 
 void wire_start_tls(struct wire *wire, struct tls_engine *engine)
@@ -178,22 +175,18 @@ void wire_start_tls(struct wire *wire, struct tls_engine *engine)
     must(wire->tls == NULL);
     wire->tls = engine;
     (void)flush(wire);
-    if (wire->is_broken || wire_tls(wire) == WIRE_TLS_FAILED)
-        watch(wire, NET_WRITABLE); /* so that the next wire_pump() can tell */
-    else
-        watch_needed(wire);
+    wire->has_news = wire->is_broken || wire_tls(wire) == WIRE_TLS_FAILED;
+    watch_needed(wire);
 }
 
 enum status wire_pump(struct wire *wire, unsigned ready)
 {
-    enum status status = OK;
+    wire->has_news = false;
+    if ((ready & NET_READABLE) && wire_tls(wire) == WIRE_HANDSHAKING)
+        shake_hands(wire);
 
-    if (!wire->is_broken && wire_tls(wire) == WIRE_HANDSHAKING && (ready & NET_READABLE))
-        status = shake_hands(wire);
-    if (status == OK && wire_tls(wire) == WIRE_TLS_FAILED)
-        status = end_of_tls(wire, IO_ERROR);
-    if (status == OK)
-        status = flush(wire);
+    bool has_failed    = wire_tls(wire) == WIRE_TLS_FAILED;
+    enum status status = has_failed ? end_of_tls(wire, IO_ERROR) : flush(wire);
     watch_needed(wire);
     return status;
 }
@@ -215,14 +208,13 @@ static enum status read_plain(struct wire *wire, char *into, size_t cap, size_t 
 /* What the engine still holds comes first, then the socket, until there is something to tell. */
 static enum status read_secure(struct wire *wire, char *into, size_t cap, size_t *got)
 {
-    enum status status;
+    enum status status = tls_engine_read(wire->tls, into, cap, got);
 
-    while ((status = tls_engine_read(wire->tls, into, cap, got)) == AGAIN) {
-        if (wire->reading != OK)
-            return wire->reading;
-        status = feed_engine(wire);
+    for (unsigned i = 0; i < READS_AT_ONCE_MAX && status == AGAIN; i++) {
+        status = wire->reading == OK ? feed_engine(wire) : IO_ERROR;
         if (status != OK)
             break;
+        status = tls_engine_read(wire->tls, into, cap, got);
     }
     if (status == END || status == IO_ERROR)
         return end_of_tls(wire, status);
@@ -240,8 +232,13 @@ enum status wire_read(struct wire *wire, char *into, size_t cap, size_t *got)
     return status;
 }
 
+/* The sent part in front goes once it is the bigger one: moving stays cheaper than sending. */
 static void keep_rest(struct wire *wire, const struct span *parts, size_t count, size_t wrote)
 {
+    if (wire->pending_at > wire->pending.len / 2) {
+        buf_drop(&wire->pending, wire->pending_at);
+        wire->pending_at = 0;
+    }
     for (size_t i = 0; i < count; i++) {
         size_t skip = wrote < parts[i].len ? wrote : parts[i].len;
         buf_put(&wire->pending, span_skip(parts[i], skip));
@@ -301,13 +298,24 @@ static enum status write_secure(struct wire *wire, const struct span *parts, siz
     return was_full ? OK : flush(wire);
 }
 
+static size_t total_bytes(const struct span *parts, size_t count)
+{
+    size_t total = 0;
+
+    for (size_t i = 0; i < count; i++)
+        total += parts[i].len;
+    return total;
+}
+
 enum status wire_write(struct wire *wire, const struct span *parts, size_t count)
 {
-    enum status status = IO_ERROR;
+    if (wire->is_broken)
+        return IO_ERROR;
+    if (total_bytes(parts, count) == 0)
+        return OK;
 
-    if (!wire->is_broken)
-        status =
-            wire->tls == NULL ? write_plain(wire, parts, count) : write_secure(wire, parts, count);
+    enum status status =
+        wire->tls == NULL ? write_plain(wire, parts, count) : write_secure(wire, parts, count);
     watch_needed(wire);
     return status;
 }

@@ -28,6 +28,7 @@ struct wire {
     size_t pending_at;      /* what is in front of it was sent */
     unsigned watching;
     bool wants_read;
+    bool has_news;       /* a failure that no call told yet */
     bool is_broken;      /* nothing can be written any more */
     enum status reading; /* OK; END or IO_ERROR: the socket is never read again */
 };
@@ -62,5 +63,5 @@ enum status wire_write(struct wire *wire, const struct span *parts, size_t count
 /* Bytes taken but not yet with the system (TLS: as they go over the network). */
 size_t wire_pending(const struct wire *wire);
 /* Whether the caller wants to hear of incoming bytes; writability is watched by itself while
- * something is pending, and nothing is watched behind an end or a break. */
+ * something is pending, and readability no more behind an end. */
 void wire_want_read(struct wire *wire, bool wants);
