@@ -49,7 +49,10 @@ void tls_reason_copy(char *into, size_t cap, struct span text)
 {
     must(cap > 0);
     text = span_first(text, cap - 1);
-    for (size_t i = 0; i < text.len; i++)
-        into[i] = text.at[i] >= ' ' && text.at[i] <= '~' ? text.at[i] : '?';
+    for (size_t i = 0; i < text.len; i++) {
+        into[i] = text.at[i];
+        if (into[i] < ' ' || into[i] > '~')
+            into[i] = '?';
+    }
     into[text.len] = '\0';
 }

@@ -259,7 +259,7 @@ static enum status write_plain(struct wire *wire, const struct span *parts, size
     return OK;
 }
 
-static enum status encrypt(struct wire *wire, const char *bytes, size_t *len)
+static enum status encrypt_record(struct wire *wire, const char *bytes, size_t *len)
 {
     enum status status = tls_engine_write(wire->tls, span_make(bytes, *len));
 
@@ -282,10 +282,10 @@ static enum status encrypt_parts(struct wire *wire, const struct span *parts, si
             len += now.len;
             rest = span_skip(rest, now.len);
             if (len == sizeof record)
-                status = encrypt(wire, record, &len);
+                status = encrypt_record(wire, record, &len);
         }
     }
-    return status == OK && len > 0 ? encrypt(wire, record, &len) : status;
+    return status == OK && len > 0 ? encrypt_record(wire, record, &len) : status;
 }
 
 static enum status write_secure(struct wire *wire, const struct span *parts, size_t count)

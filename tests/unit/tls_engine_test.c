@@ -419,7 +419,7 @@ static void tls_1_2_resumes_again_and_again(void **state)
     tls_context_release(context);
 }
 
-static void renegotiation_is_refused(void **state)
+static void a_server_refuses_to_renegotiate(void **state)
 {
     (void)state;
     struct foreign peer;
@@ -440,6 +440,40 @@ static void renegotiation_is_refused(void **state)
     foreign_release(&peer);
     tls_engine_free(e);
     tls_context_release(context);
+}
+
+static void a_client_refuses_to_renegotiate(void **state)
+{
+    (void)state;
+    struct foreign peer;
+    char byte;
+    struct tls_context *context = fixture_client(&fixture, TLS_OPPORTUNISTIC);
+    struct tls_engine *e        = tls_engine_client(context, "mx.example", NULL);
+    foreign_init(&peer, &fixture.good, TLS1_2_VERSION);
+    foreign_shake_hands(&peer, e);
+    assert_int_equal(TLS_SECURE, tls_engine_state(e));
+
+    assert_int_equal(1, SSL_renegotiate(peer.ssl));
+    assert_int_equal(1, SSL_do_handshake(peer.ssl)); /* HelloRequest */
+    (void)foreign_move(&peer, e);
+    (void)foreign_move(&peer, e);
+    ERR_clear_error();
+    assert_true(SSL_read(peer.ssl, &byte, 1) <= 0);
+    assert_int_equal(SSL_R_NO_RENEGOTIATION, ERR_GET_REASON(ERR_peek_error()));
+    foreign_release(&peer);
+    tls_engine_free(e);
+    tls_context_release(context);
+}
+
+static void an_error_is_one_printable_line(void **state)
+{
+    (void)state;
+    struct couple c;
+    meet(&c, TLS_OPPORTUNISTIC, &fixture.good, "mx\r\n\x1b[31m\xc3\xa4.example");
+    fixture_talk(c.client, c.server, CHUNK_BYTES_ANY);
+    assert_false(tls_engine_is_verified(c.client));
+    assert_says(c.client, "mx???[31m??.example");
+    part(&c);
 }
 
 /* A peer that demands an answer of TLS itself again and again, and never reads any. */
@@ -500,7 +534,9 @@ int main(void)
         cmocka_unit_test(versions_are_limited_by_the_level),
         cmocka_unit_test(a_server_wants_tls_1_2_at_least),
         cmocka_unit_test(tls_1_2_resumes_again_and_again),
-        cmocka_unit_test(renegotiation_is_refused),
+        cmocka_unit_test(a_server_refuses_to_renegotiate),
+        cmocka_unit_test(a_client_refuses_to_renegotiate),
+        cmocka_unit_test(an_error_is_one_printable_line),
         cmocka_unit_test(a_flood_of_key_updates_ends_the_connection),
         cmocka_unit_test(no_handshake_yet_is_said),
     };

@@ -254,6 +254,24 @@ static void what_the_socket_does_not_take_waits_and_is_watched(void **state)
     world_release(&w);
 }
 
+static void a_full_socket_is_left_alone_under_tls_too(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w, ROOMY, ROOMY);
+    start_tls(&w, TLS_REQUIRED, &fixture.good);
+    w.there.capacity        = w.there.bytes.len + 10;
+    w.near_conn.write_calls = 0;
+    assert_int_equal(OK, say(&w.near, "MAIL FROM:<>\r\n"));
+    assert_int_equal(OK, say(&w.near, "RCPT TO:<b@y>\r\n"));
+    assert_int_equal(1, w.near_conn.write_calls);
+    assert_int_equal(NET_READABLE | NET_WRITABLE, w.near_conn.watching);
+    w.there.capacity = ROOMY;
+    assert_int_equal(OK, wire_pump(&w.near, NET_WRITABLE));
+    assert_hears(&w.far, "MAIL FROM:<>\r\nRCPT TO:<b@y>\r\n");
+    world_release(&w);
+}
+
 static void much_goes_through_narrow_pipes(void **state)
 {
     (void)state;
@@ -604,6 +622,7 @@ int main(void)
         cmocka_unit_test(a_group_is_one_write),
         cmocka_unit_test(nothing_to_write_does_not_bother_the_socket),
         cmocka_unit_test(what_the_socket_does_not_take_waits_and_is_watched),
+        cmocka_unit_test(a_full_socket_is_left_alone_under_tls_too),
         cmocka_unit_test(much_goes_through_narrow_pipes),
         cmocka_unit_test(the_watch_changes_only_when_it_must),
         cmocka_unit_test(plain_becomes_tls_at_every_chunk_size),
