@@ -25,20 +25,26 @@ struct span header_find(struct span section, const char *name);
  * there is no end. */
 size_t header_section_bytes(struct span message);
 
-/* What intake has to know about a header, gathered from pieces cut anywhere, in bounded memory. */
+/*
+ * What intake has to know about a header, gathered from pieces cut anywhere, in bounded memory.
+ * Each line counts as soon as it has ended, so it is all there even if no empty line ever comes.
+ */
 struct header_scan {
     bool is_over;      /* the empty line has come, or a line that is no field */
     bool is_malformed; /* it ended in a line that is no field: fields must not be added behind it */
     bool has_date, has_message_id, has_from, has_8bit;
     unsigned received_count, field_count;
-    uint64_t bytes;
-    char
-        list_id[256]; /* what stands in the <> of List-Id, "" if none; cleaned to printable ASCII */
+    uint64_t bytes; /* with the empty line, without a line that is no field */
+    /* What stands in the <> of the first List-Id and Message-ID, cleaned to printable ASCII; "" if
+     * there is none, or if it is longer. */
+    char list_id[256];
     char message_id[256];
-    /* private: the line so far */
+    /* private: the field so far */
     char line[512];
     size_t line_len;
-    bool line_is_long;
+    bool is_in_line, is_folded, line_has_8bit; /* of the physical line */
+    size_t line_bytes;
+    unsigned char field;
 };
 
 void header_scan_init(struct header_scan *scan);
