@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+#include "mta/deliver/peers.h"
+#include "mta/base/mem.h"
+#include <string.h>
+
+void peers_init(struct peers *peers, uint64_t seed)
+{
+    table_init(&peers->by_name, seed);
+    list_init(&peers->by_age);
+}
+
+static void forget(struct peers *peers, struct peer *peer)
+{
+    table_remove(&peers->by_name, &peer->by_name);
+    list_remove(&peer->by_age);
+    tls_session_free(peer->session);
+    mem_free(peer);
+}
+
+void peers_release(struct peers *peers)
+{
+    struct list *node;
+    while ((node = list_first(&peers->by_age)) != NULL)
+        forget(peers, CONTAINER_OF(node, struct peer, by_age));
+    table_release(&peers->by_name);
+}
+
+struct peer *peers_find(struct peers *peers, struct span name)
+{
+    struct table_node *node = table_find(&peers->by_name, name);
+    return node == NULL ? NULL : CONTAINER_OF(node, struct peer, by_name);
+}
+
+struct peer *peers_meet(struct peers *peers, struct span name)
+{
+    struct peer *peer = peers_find(peers, name);
+    if (peer != NULL) {
+        list_move(&peers->by_age, &peer->by_age);
+        return peer;
+    }
+    if (peers->by_name.count >= PEERS_MAX)
+        forget(peers, CONTAINER_OF(list_first(&peers->by_age), struct peer, by_age));
+    peer = mem_new(sizeof *peer + name.len + 1);
+    memcpy(peer->name, name.at, name.len);
+    table_insert(&peers->by_name, &peer->by_name, span_make(peer->name, name.len));
+    list_push(&peers->by_age, &peer->by_age);
+    return peer;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pool: the connections one shard holds to one site, and the jobs that wait for one.
+ *
+ * busy + idle + quitting <= the limit of its group, and every session is in exactly one of these
+ * lists.  A session is born in pool_pump(), rests in idle, carries a job in busy, says good-bye in
+ * quitting, and dies only at the end of a turn (shard.c).  Sites that share an operator's limits
+ * share a group.
+ */
+#pragma once
+#include "mta/base/list.h"
+#include "mta/base/table.h"
+#include "mta/queue/job.h"
+
+struct session;
+struct shard;
+
+struct pool_group {
+    struct table_node by_id;
+    uint64_t id;
+    unsigned sessions; /* open or being opened */
+    unsigned limit;
+    struct list pools;
+};
+
+struct pool {
+    struct table_node by_id;
+    uint64_t site_id;
+    struct shard *shard;
+    struct pool_group *group;
+    struct list in_group, in_runnable;
+    struct site_limits limits; /* as the newest job said */
+    struct list jobs;          /* waiting for a session */
+    struct list busy, idle, quitting;
+};
+
+/* Takes a job from the engine. */
+void pool_take(struct shard *shard, struct job *job);
+/* A job that a session could not even begin: first in line for another one. */
+void pool_put_back(struct pool *pool, struct job *job);
+/* Starts what the limits allow. */
+void pool_pump(struct pool *pool);
+/* Something changed that may let this pool, or another of its group, start more. */
+void pool_wake(struct pool *pool);
+
+/* The session is connected and has nothing to do. */
+void pool_rest(struct session *session);
+void pool_let_go(struct session *session); /* it has begun to quit */
+/* The session is dead: its place is free.  Frees the pool when nothing is left in it. */
+void pool_forget(struct session *session);
+/* Gives all waiting jobs home, undecided, and lets idle sessions quit. */
+void pool_drain(struct pool *pool);

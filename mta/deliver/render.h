@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Render: the body of one job as it leaves: content from the spool, dot-stuffed and checked for
+ * smuggling at this last place, in pieces. What differs per recipient will be woven in here, and
+ * nowhere else.
+ */
+#pragma once
+#include "mta/base/buf.h"
+#include "mta/base/status.h"
+#include "mta/mail/dot.h"
+
+struct content;
+
+enum { RENDER_PIECE_BYTES = 65536 };
+
+struct render {
+    const struct content *content;
+    uint64_t offset, bytes;
+    struct dot_writer dot;
+};
+
+void render_init(struct render *r, const struct content *content);
+/*
+ * Appends the next piece to 'into', the end mark with the last one (*is_last).  OK; CORRUPT or
+ * IO_ERROR: the content cannot be read; BAD_INPUT: it holds a bare CR, LF or NUL and must not be
+ * sent.  'scratch' holds RENDER_PIECE_BYTES.
+ */
+enum status render_next(struct render *r, char *scratch, struct buf *into, bool *is_last);
