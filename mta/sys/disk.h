@@ -20,14 +20,14 @@ enum { DISK_NAME_BYTES = 64 };
 /*
  * Opens the directory, makes it (0700) if it is missing, checks that it is safe (a directory, ours,
  * not open to others) and takes its lock file.  On failure a sentence in 'error' that names the
- * path, what is wrong and the remedy.
+ * path, what is wrong and the remedy; EXISTS: another process holds the lock.
  */
 enum status disk_open(struct disk **disk, const char *path, struct buf *error);
 void disk_close(struct disk *disk);
 
-/* Names of all entries but the lock, in order; start with *at = 0.  END after the last.
- * NOT_PERMITTED: an entry that is no regular file, not ours, or has other links; its name is in
- * 'name'. */
+/* Names of all entries but the lock, in the order of strcmp(); start with *at = 0.  END after the
+ * last. NOT_PERMITTED: an entry that is no regular file, not ours, or has other links; its name is
+ * in 'name'. */
 enum status disk_list(struct disk *disk, size_t *at, char name[DISK_NAME_BYTES]);
 
 /* Makes a new file of 'bytes' length, filled with zeros and synced, its directory entry too.
