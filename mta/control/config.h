@@ -7,7 +7,7 @@
 #include "mta/base/arena.h"
 #include "mta/deliver/settings.h"
 #include "mta/mail/event.h"
-#include "mta/queue/policy.h"
+#include "mta/queue/job.h"
 
 enum {
     CONFIG_LISTENERS_MAX = 32,

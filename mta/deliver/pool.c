@@ -42,11 +42,9 @@ static bool is_empty(const struct pool *pool)
            list_is_empty(&pool->quitting);
 }
 
-static void free_if_empty(struct pool *pool)
+static void pool_free(struct pool *pool)
 {
     struct pool_group *group = pool->group;
-    if (!is_empty(pool))
-        return;
     table_remove(&pool->shard->pools, &pool->by_id);
     list_remove(&pool->in_group);
     list_remove(&pool->in_runnable);
@@ -56,6 +54,23 @@ static void free_if_empty(struct pool *pool)
         mem_free(group);
     }
     mem_free(pool);
+}
+
+/* It may be empty now; pools_sweep() looks. */
+static void suspect(struct pool *pool)
+{
+    if (!list_is_linked(&pool->in_suspects))
+        list_push(&pool->shard->suspects, &pool->in_suspects);
+}
+
+void pools_sweep(struct shard *shard)
+{
+    struct list *node;
+    while ((node = list_take(&shard->suspects)) != NULL) {
+        struct pool *pool = CONTAINER_OF(node, struct pool, in_suspects);
+        if (is_empty(pool))
+            pool_free(pool);
+    }
 }
 
 static void make_runnable(struct pool *pool)
@@ -123,10 +138,10 @@ void pool_pump(struct pool *pool)
             session_carry(rested, job);
         } else {
             pool->group->sessions++;
-            list_push(&pool->busy, &session_dial(pool, job)->in_pool);
+            session_dial(pool, job);
         }
     }
-    free_if_empty(pool);
+    suspect(pool);
 }
 
 void pool_rest(struct session *session)
@@ -155,13 +170,14 @@ void pool_forget(struct session *session)
     list_remove(&session->in_pool);
     session->pool = NULL;
     pool_wake(pool);
-    free_if_empty(pool);
+    suspect(pool);
 }
 
 void pool_drain(struct pool *pool)
 {
     struct session *rested;
     list_splice(&pool->shard->done, &pool->jobs);
+    suspect(pool);
     while ((rested = in_pool_first(&pool->idle)) != NULL)
         session_quit(rested);
 }

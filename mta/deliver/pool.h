@@ -28,7 +28,7 @@ struct pool {
     uint64_t site_id;
     struct shard *shard;
     struct pool_group *group;
-    struct list in_group, in_runnable;
+    struct list in_group, in_runnable, in_suspects;
     struct site_limits limits; /* as the newest job said */
     struct list jobs;          /* waiting for a session */
     struct list busy, idle, quitting;
@@ -46,7 +46,9 @@ void pool_wake(struct pool *pool);
 /* The session is connected and has nothing to do. */
 void pool_rest(struct session *session);
 void pool_let_go(struct session *session); /* it has begun to quit */
-/* The session is dead: its place is free.  Frees the pool when nothing is left in it. */
+/* The session is dead: its place is free. */
 void pool_forget(struct session *session);
 /* Gives all waiting jobs home, undecided, and lets idle sessions quit. */
 void pool_drain(struct pool *pool);
+/* The end of a turn: pools with nothing in them are freed, only here. */
+void pools_sweep(struct shard *shard);

@@ -569,10 +569,16 @@ static void lost(struct session *s)
     pump(s);
 }
 
+/* The client core stands behind the wire: it is neither dialled nor given up. */
+static bool is_talking(const struct session *s)
+{
+    return s->state == SESSION_TALKING || s->state == SESSION_IDLE || s->state == SESSION_QUITTING;
+}
+
 /* Feeds what came, in the portions that the core takes between results. */
 static void feed(struct session *s, struct span bytes)
 {
-    while (bytes.len > 0 && s->state != SESSION_DEAD && s->is_connected) {
+    while (bytes.len > 0 && is_talking(s)) {
         size_t taken = smtp_client_feed(&s->smtp, bytes);
         bytes        = span_skip(bytes, taken);
         pump(s);
@@ -583,21 +589,15 @@ static void feed(struct session *s, struct span bytes)
 
 static void read_all(struct session *s)
 {
-    const struct net_conn *conn = s->wire.conn;
-    while (s->state != SESSION_DEAD && s->is_connected && s->wire.conn == conn) {
+    while (is_talking(s)) {
         size_t got         = 0;
-        enum status status = wire_read(&s->wire, s->shard->scratch, sizeof s->shard->scratch, &got);
+        enum status status = wire_read(&s->wire, s->shard->heard, sizeof s->shard->heard, &got);
         if (status == AGAIN)
             return;
-        if (status != OK) {
+        if (status == OK)
+            feed(s, span_make(s->shard->heard, got));
+        else
             lost(s);
-            return;
-        }
-        /* the scratch is also the renderer's: what was read moves out of its way */
-        struct buf bytes = {0};
-        buf_put(&bytes, span_make(s->shard->scratch, got));
-        feed(s, buf_span(&bytes));
-        buf_release(&bytes);
     }
 }
 
@@ -639,15 +639,12 @@ void session_on_ready(struct session *s, unsigned ready)
     enum status status   = wire_pump(&s->wire, ready);
     if (was_handshaking)
         on_handshake(s);
-    if (s->state == SESSION_DEAD || !s->is_connected || s->state == SESSION_CONNECTING ||
-        wire_tls(&s->wire) == WIRE_HANDSHAKING)
+    if (!is_talking(s) || wire_tls(&s->wire) == WIRE_HANDSHAKING)
         return;
-    if (status != OK) {
-        lost(s);
-        return;
-    }
     read_all(s);
-    if (s->state == SESSION_TALKING && s->is_connected)
+    if (is_talking(s) && status != OK)
+        lost(s);
+    else if (s->state == SESSION_TALKING)
         pump(s); /* the wire may have room for more of the body */
 }
 

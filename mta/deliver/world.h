@@ -28,6 +28,7 @@ struct shard {
     struct table pools;    /* by site id */
     struct table groups;   /* by group id */
     struct list runnable;  /* pools with something to start */
+    struct list suspects;  /* pools that may be empty */
     struct heap deadlines; /* sessions */
     struct list sessions;  /* all that live */
     struct list graves;    /* sessions that died in this turn */
@@ -35,5 +36,6 @@ struct shard {
     struct shard_stats stats;
 
     struct buf stuffed;               /* a piece of body on its way to the wire */
-    char scratch[RENDER_PIECE_BYTES]; /* bytes read from a socket or a content */
+    char scratch[RENDER_PIECE_BYTES]; /* content on its way into stuffed */
+    char heard[16384];                /* what was just read from a peer */
 };
