@@ -26,11 +26,11 @@
 #include "mta/smtp/reply.h"
 
 enum {
-    SMTP_JOB_RCPT_MAX =
-        1000, /* recipients in one transaction; the driver's limits are lower (default 100) */
-    SMTP_OWED_MAX      = SMTP_JOB_RCPT_MAX + 8,
-    SMTP_OUTPUT_BYTES  = 8192, /* commands not yet written; bodies are not copied */
+    SMTP_JOB_RCPT_MAX  = 1000, /* in one transaction; the driver's limits are lower (default 100) */
+    SMTP_OWED_RUNS_MAX = 16,   /* runs of replies to the same verb, of two transactions in flight */
+    SMTP_OUTPUT_BYTES  = 4096, /* commands not yet written; bodies are not copied */
     SMTP_COMMAND_BYTES = 2048, /* one command with all its parameters */
+    SMTP_CREDENTIAL_BYTES_MAX = 255, /* of user and of password (RFC 4616 2) */
 };
 
 enum smtp_client_tls {
@@ -91,8 +91,12 @@ enum smtp_cause {
     SMTP_CAUSE_NEEDS_UTF8, /* the peer lacks SMTPUTF8: permanent, 5.6.7 */
     SMTP_CAUSE_NEEDS_8BIT, /* reserved: we send 8-bit content as it is where 8BITMIME lacks
                               (docs/decisions) */
-    SMTP_CAUSE_LIMIT, /* not tried: RCPT 452 after others were taken, or LIMITS; send it again in a
-                         new transaction at once */
+    SMTP_CAUSE_LIMIT,  /* this transaction is full: RCPT 452 or 552 after others were taken (stage
+                          RCPT,  with the reply), or LIMITS (stage MAIL, not tried); send it again in
+                          a new  transaction at once */
+    SMTP_CAUSE_POLICY, /* a session failure only: what our configuration demands is not to be had;
+                          stage STARTTLS (TLS required) or AUTH; reply: the refusal, code 0 if it
+                          was not offered.  Says nothing about a recipient: defer */
 };
 
 struct smtp_result {
@@ -100,7 +104,8 @@ struct smtp_result {
     enum smtp_cause cause;
     enum smtp_verb stage;           /* the verb whose reply decided, or which was underway */
     const struct smtp_reply *reply; /* holds until the next feed; code 0 if none */
-    bool dsn_passed;                /* the peer takes over the DSN duties (RFC 3461 5.2.1) */
+    bool dsn_passed; /* the peer offers DSN: with a success, it has taken over the DSN duties (RFC
+                        3461 5.2.1) */
 };
 
 enum smtp_want {
@@ -129,47 +134,75 @@ enum smtp_phase {
     SMTP_PHASES
 };
 
-/* Why a session ended before or between transactions. */
+/*
+ * Why a session ended before or between transactions, or in one without being its recipients'
+ * matter.  Known as soon as it is: with 4xx and 5xx the client then says QUIT by itself, as RFC
+ * 5321 4.1.1.10 wants it, and need not be waited for.
+ */
 struct smtp_failure {
-    enum smtp_cause cause; /* REPLY, LOST, PROTOCOL */
+    enum smtp_cause cause; /* REPLY, LOST, PROTOCOL, POLICY */
     enum smtp_verb stage;
     struct smtp_reply reply;
+};
+
+/* One bit a recipient. */
+enum { SMTP_RCPT_WORDS = (SMTP_JOB_RCPT_MAX + 63) / 64 };
+struct smtp_rcpt_set {
+    uint64_t words[SMTP_RCPT_WORDS];
+};
+
+/*
+ * What belongs to one job.  Recipients are replied to in the order they were sent, so an owed RCPT
+ * needs no index: rcpts_replied is it.
+ */
+struct smtp_transaction {
+    const struct smtp_job *job;
+    bool is_utf8, mail_was_sent, mail_was_refused;
+    unsigned short rcpt_end; /* recipients that take part: fewer than the job has under RCPTMAX */
+    unsigned short rcpts_sent, rcpts_replied;
+    unsigned short dot_next; /* LMTP: accepted recipients before it have their reply to the data */
+    unsigned short accepted_count; /* by RCPT */
+    unsigned short open_count;
+    struct smtp_rcpt_set open;     /* no result told yet */
+    struct smtp_rcpt_set accepted; /* by RCPT */
+};
+
+/* The results being told: all open recipients of [next, end). */
+struct smtp_telling {
+    unsigned short next, end;
+    unsigned char cause, stage; /* enum smtp_cause, enum smtp_verb */
+    bool has_reply;             /* the reply in the reader decided */
 };
 
 struct smtp_client {
     const struct smtp_client_config *config;
     enum smtp_phase phase;
     bool is_secured, is_esmtp, tls_was_refused;
+    bool ehlo_first_line; /* the next line of the reply to EHLO holds no keyword */
+    bool needs_rset;      /* the transaction before did not reach its end of data */
+    bool body_is_wanted, body_is_last;
+    unsigned char auth_offered, auth_tried, auth_now; /* sets of bits of client_auth.c */
+    unsigned char auth_step;
     unsigned offered;            /* enum smtp_ext bits of the last EHLO */
-    uint64_t size_max;           /* 0: no limit known */
     unsigned rcpt_max, mail_max; /* LIMITS RCPTMAX, MAILMAX; 0: none given */
-    unsigned auth_mechanisms;
-    unsigned auth_step;
+    unsigned mails_sent;
+    uint64_t size_max; /* 0: no limit known */
 
     /* Replies we are owed, oldest first.  This queue *is* the receiving half of the machine. */
     struct smtp_owed {
-        unsigned short verb, rcpt;
-    } owed[SMTP_OWED_MAX];
-    size_t owed_head, owed_count;
+        unsigned char verb;
+        unsigned short count;
+    } owed[SMTP_OWED_RUNS_MAX];
+    unsigned owed_head, owed_count; /* runs */
 
-    const struct smtp_job *job;
-    size_t sent; /* envelope commands written */
-    size_t accepted, decided;
-    struct smtp_reply sender_reply; /* a refusal of MAIL, applied to every recipient */
-    unsigned char rcpt_state[SMTP_JOB_RCPT_MAX];
-    struct span body; /* what is left of the piece in hand */
-    bool body_is_last, body_is_needed;
-    /* results to be told: [next, end) of the recipients in state 'telling' */
-    size_t result_next;
-    bool telling;
-    enum smtp_cause result_cause;
-    enum smtp_verb result_stage;
+    struct smtp_transaction transaction;
+    struct smtp_telling telling, last; /* 'last' follows when 'telling' is told */
+    struct span body;                  /* what is left of the piece in hand */
     struct smtp_failure failure;
-    unsigned jobs_done;
 
     struct reply_reader reader;
+    unsigned short out_len;
     char out[SMTP_OUTPUT_BYTES];
-    size_t out_len;
 };
 
 /* The peer speaks first. */
@@ -189,6 +222,7 @@ void smtp_client_secured(struct smtp_client *c);
 
 /* Only while the client wants a job. */
 void smtp_client_send(struct smtp_client *c, const struct smtp_job *job);
+/* QUIT; its reply need not be waited for. */
 void smtp_client_quit(struct smtp_client *c);
 /*
  * The next piece of the body as it goes out: CRLF line ends, dot-stuffed (mail/dot.h), with the end
@@ -204,6 +238,11 @@ unsigned smtp_client_wants(const struct smtp_client *c);
 
 /* What to write next; the bytes stay where they are until smtp_client_wrote() says they left. */
 struct span smtp_client_output(const struct smtp_client *c);
+/*
+ * Call it when bytes are handed on to where they cannot be called back from (the TLS engine, the
+ * kernel), not when that was confirmed: from the last byte of the last piece on, a lost connection
+ * leaves recipients IN_DOUBT.
+ */
 void smtp_client_wrote(struct smtp_client *c, size_t n);
 
 /* The next recipient that is decided; false if there is none. */
@@ -216,8 +255,9 @@ enum smtp_timer {
     SMTP_TIMER_DATA,
     SMTP_TIMER_BLOCK,
     SMTP_TIMER_END_OF_DATA,
-    SMTP_TIMER_IDLE
+    SMTP_TIMER_IDLE,
+    SMTP_TIMER_QUIT, /* short: nobody waits for it */
 };
 enum smtp_timer smtp_client_timer(const struct smtp_client *c);
-/* Why the session is over; cause REPLY with code 0: it was quit in peace. */
+/* Why the session is over; cause REPLY with code 0: it was quit in peace, or it is not over. */
 const struct smtp_failure *smtp_client_failure(const struct smtp_client *c);

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Two halves share one machine.  'phase' is what may be sent next; 'owed' is the queue of replies
+ * still to come.  Every command written pushes an entry, every complete reply pops one and runs the
+ * handler of its verb, and the handler returns the phase that follows.  So pipelining is not a
+ * second machine: it only lets the pump run further ahead.
+ */
+#include "mta/base/fault.h"
+#include "mta/smtp/client_parts.h"
+#include <string.h>
+
+/* Which phase may follow which; the picture in the docs is printed from this table. */
+#define TO(phase) (1U << SMTP_PHASE_##phase)
+static const unsigned may_follow[SMTP_PHASES] = {
+    [SMTP_PHASE_HELLO]     = TO(TLS) | TO(AUTH) | TO(IDLE) | TO(QUITTING) | TO(DONE),
+    [SMTP_PHASE_TLS]       = TO(HELLO) | TO(DONE),
+    [SMTP_PHASE_AUTH]      = TO(IDLE) | TO(QUITTING) | TO(DONE),
+    [SMTP_PHASE_IDLE]      = TO(ENVELOPE) | TO(QUITTING) | TO(DONE),
+    [SMTP_PHASE_ENVELOPE]  = TO(AWAIT_354) | TO(IDLE) | TO(QUITTING) | TO(DONE),
+    [SMTP_PHASE_AWAIT_354] = TO(BODY) | TO(IN_DOUBT) | TO(IDLE) | TO(QUITTING) | TO(DONE),
+    [SMTP_PHASE_BODY]      = TO(IN_DOUBT) | TO(DONE),
+    [SMTP_PHASE_IN_DOUBT]  = TO(IDLE) | TO(QUITTING) | TO(DONE),
+    [SMTP_PHASE_QUITTING]  = TO(DONE),
+};
+#undef TO
+
+void client_enter(struct smtp_client *c, enum smtp_phase next)
+{
+    must(next == c->phase || (may_follow[c->phase] & 1U << next) != 0);
+    c->phase = next;
+    if (next == SMTP_PHASE_DONE) {
+        c->owed_count = 0;
+        c->out_len    = 0;
+        c->body.len   = 0;
+    }
+}
+
+static void note_failure(struct smtp_client *c, enum smtp_cause cause, enum smtp_verb stage,
+                         const struct smtp_reply *reply)
+{
+    struct smtp_failure *f = &c->failure;
+    if (f->cause != SMTP_CAUSE_REPLY || f->reply.code != 0)
+        return; /* the first one is why */
+    f->cause = cause;
+    f->stage = stage;
+    if (reply != NULL)
+        f->reply = *reply;
+}
+
+enum smtp_phase client_fail(struct smtp_client *c, enum smtp_cause cause, enum smtp_verb stage,
+                            const struct smtp_reply *reply)
+{
+    note_failure(c, cause, stage, reply);
+    bool in_step = cause == SMTP_CAUSE_REPLY || cause == SMTP_CAUSE_POLICY;
+    if (!in_step || c->owed_count > 0)
+        return SMTP_PHASE_DONE;
+    client_command(c, SMTP_QUIT, "QUIT");
+    return SMTP_PHASE_QUITTING;
+}
+
+enum smtp_phase client_break(struct smtp_client *c, enum smtp_verb stage)
+{
+    bool may_have_it = c->phase == SMTP_PHASE_IN_DOUBT;
+    client_settle(c, may_have_it ? SMTP_CAUSE_IN_DOUBT : SMTP_CAUSE_PROTOCOL, stage);
+    return client_fail(c, SMTP_CAUSE_PROTOCOL, stage, &c->reader.reply);
+}
+
+/* 421: the peer closes, whatever it was asked. */
+static enum smtp_phase peer_closes(struct smtp_client *c, enum smtp_verb stage)
+{
+    note_failure(c, SMTP_CAUSE_REPLY, stage, &c->reader.reply);
+    if (c->phase == SMTP_PHASE_IN_DOUBT && c->config->is_lmtp) {
+        (void)client_after_dot(c, &c->reader.reply);
+        client_settle(c, SMTP_CAUSE_IN_DOUBT, stage);
+    } else {
+        client_settle(c, SMTP_CAUSE_REPLY, stage);
+    }
+    return SMTP_PHASE_DONE;
+}
+
+static enum smtp_phase after_quit(struct smtp_client *c, const struct smtp_reply *reply)
+{
+    (void)c, (void)reply;
+    return SMTP_PHASE_DONE;
+}
+
+static client_reply_fn *const after[SMTP_VERB_COUNT] = {
+    [SMTP_BANNER]   = client_after_banner,
+    [SMTP_EHLO]     = client_after_ehlo,
+    [SMTP_HELO]     = client_after_helo,
+    [SMTP_STARTTLS] = client_after_starttls,
+    [SMTP_AUTH]     = client_after_auth,
+    [SMTP_MAIL]     = client_after_mail,
+    [SMTP_RCPT]     = client_after_rcpt,
+    [SMTP_DATA]     = client_after_data,
+    [SMTP_DOT]      = client_after_dot,
+    [SMTP_RSET]     = client_after_rset,
+    [SMTP_QUIT]     = after_quit,
+};
+
+/* A refusal fits every verb; else each has its own: a 250 to DATA is not a delivery. */
+static bool fits(enum smtp_verb verb, int code)
+{
+    if (code / 100 >= 4 || verb == SMTP_QUIT)
+        return true;
+    switch (verb) {
+    case SMTP_DATA:
+        return code == 354;
+    case SMTP_STARTTLS:
+        return code == 220;
+    case SMTP_AUTH:
+        return code / 100 == 2 || code == 334;
+    default:
+        return code / 100 == 2;
+    }
+}
+
+static enum smtp_phase phase_after_reply(struct smtp_client *c)
+{
+    bool is_unasked          = c->owed_count == 0;
+    enum smtp_verb verb      = client_owed_verb(c, SMTP_QUIT);
+    struct smtp_reply *reply = &c->reader.reply;
+    if (reply->code == 421 && (verb != SMTP_QUIT || is_unasked))
+        return peer_closes(c, verb);
+    if (is_unasked || !fits(verb, reply->code))
+        return client_break(c, verb);
+    client_owed_pop(c);
+    return after[verb](c, reply);
+}
+
+static void on_line(struct smtp_client *c, enum reply_line line)
+{
+    enum smtp_verb verb = client_owed_verb(c, SMTP_QUIT);
+    if (line == REPLY_LINE_MORE)
+        return;
+    if (line == REPLY_LINE_BAD) {
+        client_enter(c, client_break(c, verb));
+        return;
+    }
+    if (verb == SMTP_EHLO)
+        client_hello_line(c, reply_reader_line(&c->reader));
+    if (line == REPLY_LINE_LAST) {
+        client_enter(c, phase_after_reply(c));
+        client_pump(c);
+    }
+}
+
+void smtp_client_init(struct smtp_client *c, const struct smtp_client_config *config)
+{
+    memset(c, 0, sizeof *c);
+    c->config     = config;
+    c->is_secured = config->is_secured;
+    reply_reader_init(&c->reader);
+    client_owe(c, SMTP_BANNER, 1);
+}
+
+static bool takes_bytes(const struct smtp_client *c)
+{
+    return c->phase != SMTP_PHASE_TLS && c->phase != SMTP_PHASE_DONE && !client_has_result(c);
+}
+
+size_t smtp_client_feed(struct smtp_client *c, struct span bytes)
+{
+    size_t taken = 0, used;
+    while (taken < bytes.len && takes_bytes(c)) {
+        enum reply_line line = reply_reader_feed(&c->reader, span_skip(bytes, taken), &used);
+        taken += used;
+        on_line(c, line);
+    }
+    /* Behind the 220 nothing may come in clear: somebody put it there (security.md A6). */
+    if (taken < bytes.len && c->phase == SMTP_PHASE_TLS)
+        client_enter(c, client_break(c, SMTP_STARTTLS));
+    return c->phase == SMTP_PHASE_DONE && !client_has_result(c) ? bytes.len : taken;
+}
+
+static bool is_in_transaction(const struct smtp_client *c)
+{
+    return c->phase >= SMTP_PHASE_ENVELOPE && c->phase <= SMTP_PHASE_IN_DOUBT;
+}
+
+void smtp_client_lost(struct smtp_client *c)
+{
+    enum smtp_verb none  = c->phase == SMTP_PHASE_TLS ? SMTP_STARTTLS : SMTP_MAIL;
+    enum smtp_verb stage = client_owed_verb(c, none);
+    if (is_in_transaction(c)) {
+        bool may_have_it = c->phase == SMTP_PHASE_IN_DOUBT;
+        client_settle(c, may_have_it ? SMTP_CAUSE_IN_DOUBT : SMTP_CAUSE_LOST, stage);
+    }
+    if (c->phase != SMTP_PHASE_QUITTING && c->phase != SMTP_PHASE_DONE)
+        note_failure(c, SMTP_CAUSE_LOST, stage, NULL);
+    client_enter(c, SMTP_PHASE_DONE);
+}
+
+void smtp_client_secured(struct smtp_client *c)
+{
+    must(c->phase == SMTP_PHASE_TLS);
+    c->is_secured = true;
+    reply_reader_init(&c->reader);
+    client_enter(c, SMTP_PHASE_HELLO);
+    client_say_hello(c);
+}
+
+void smtp_client_quit(struct smtp_client *c)
+{
+    must(smtp_client_wants(c) & SMTP_WANT_JOB);
+    client_command(c, SMTP_QUIT, "QUIT");
+    client_enter(c, SMTP_PHASE_QUITTING);
+}
+
+void client_pump(struct smtp_client *c)
+{
+    client_pump_envelope(c);
+    if (c->phase == SMTP_PHASE_BODY && c->body.len == 0 && !c->body_is_wanted && c->out_len == 0) {
+        if (c->body_is_last)
+            client_enter(c, SMTP_PHASE_IN_DOUBT);
+        else
+            c->body_is_wanted = true;
+    }
+}
+
+unsigned smtp_client_wants(const struct smtp_client *c)
+{
+    unsigned wants = 0;
+    if (client_has_result(c))
+        wants |= SMTP_WANT_RESULT;
+    if (c->phase == SMTP_PHASE_DONE)
+        return wants != 0 ? wants : SMTP_WANT_CLOSE;
+    if (smtp_client_output(c).len > 0)
+        wants |= SMTP_WANT_WRITE;
+    if (c->phase == SMTP_PHASE_BODY && c->body_is_wanted)
+        wants |= SMTP_WANT_BODY;
+    if (c->phase == SMTP_PHASE_TLS)
+        wants |= SMTP_WANT_TLS;
+    else if (!client_has_result(c))
+        wants |= SMTP_WANT_READ | (c->phase == SMTP_PHASE_IDLE ? SMTP_WANT_JOB : 0U);
+    return wants;
+}
+
+struct span smtp_client_output(const struct smtp_client *c)
+{
+    return c->out_len > 0 ? span_make(c->out, c->out_len) : c->body;
+}
+
+void smtp_client_wrote(struct smtp_client *c, size_t n)
+{
+    must(n <= smtp_client_output(c).len);
+    if (c->out_len > 0) {
+        c->out_len = (unsigned short)(c->out_len - n);
+        memmove(c->out, c->out + n, c->out_len);
+    } else {
+        c->body = span_skip(c->body, n);
+    }
+    client_pump(c);
+}
+
+enum smtp_timer smtp_client_timer(const struct smtp_client *c)
+{
+    switch (c->phase) {
+    case SMTP_PHASE_HELLO:
+        return client_owed_verb(c, SMTP_EHLO) == SMTP_BANNER ? SMTP_TIMER_GREETING
+                                                             : SMTP_TIMER_COMMAND;
+    case SMTP_PHASE_IDLE:
+        return SMTP_TIMER_IDLE;
+    case SMTP_PHASE_AWAIT_354:
+        return client_owed_verb(c, SMTP_MAIL) == SMTP_DATA ? SMTP_TIMER_DATA : SMTP_TIMER_COMMAND;
+    case SMTP_PHASE_BODY:
+        return SMTP_TIMER_BLOCK;
+    case SMTP_PHASE_IN_DOUBT:
+        return SMTP_TIMER_END_OF_DATA;
+    case SMTP_PHASE_QUITTING:
+    case SMTP_PHASE_DONE:
+        return SMTP_TIMER_QUIT;
+    default:
+        return SMTP_TIMER_COMMAND;
+    }
+}
+
+const struct smtp_failure *smtp_client_failure(const struct smtp_client *c)
+{
+    return &c->failure;
+}
+
+#define SMTP_VERB_TEXT(id, text) [SMTP_##id] = text,
+static const char *const verb_texts[SMTP_VERB_COUNT] = {SMTP_VERBS(SMTP_VERB_TEXT)};
+#undef SMTP_VERB_TEXT
+
+const char *smtp_verb_text(enum smtp_verb verb)
+{
+    must(verb < SMTP_VERB_COUNT);
+    return verb_texts[verb];
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Commands into the output.  A line is built whole, checked to be one line, and copied; with it
+ * goes the note that a reply is owed.  Arguments come checked (address.h, envelope.h, the
+ * configuration), so one that would end the line early is a bug, and must not reach a peer.
+ */
+#include "mta/base/fault.h"
+#include "mta/smtp/client_parts.h"
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Free before the next command: its own line, and a dot or QUIT behind it. */
+enum { ROOM_BYTES = SMTP_COMMAND_BYTES + 64 };
+_Static_assert((int)ROOM_BYTES <= (int)SMTP_OUTPUT_BYTES, "an empty output has room");
+_Static_assert((int)SMTP_OUTPUT_BYTES <= USHRT_MAX, "its length fits out_len");
+
+bool client_has_room(const struct smtp_client *c)
+{
+    return sizeof c->out - c->out_len >= ROOM_BYTES;
+}
+
+void client_owe(struct smtp_client *c, enum smtp_verb verb, unsigned count)
+{
+    unsigned end = c->owed_head + c->owed_count;
+    if (c->owed_count > 0 && c->owed[(end - 1) % SMTP_OWED_RUNS_MAX].verb == verb) {
+        struct smtp_owed *last = &c->owed[(end - 1) % SMTP_OWED_RUNS_MAX];
+        last->count            = (unsigned short)(last->count + count);
+        return;
+    }
+    must(c->owed_count < SMTP_OWED_RUNS_MAX);
+    c->owed[end % SMTP_OWED_RUNS_MAX] =
+        (struct smtp_owed){(unsigned char)verb, (unsigned short)count};
+    c->owed_count++;
+}
+
+enum smtp_verb client_owed_verb(const struct smtp_client *c, enum smtp_verb otherwise)
+{
+    return c->owed_count == 0 ? otherwise : (enum smtp_verb)c->owed[c->owed_head].verb;
+}
+
+void client_owed_pop(struct smtp_client *c)
+{
+    must(c->owed_count > 0);
+    if (--c->owed[c->owed_head].count > 0)
+        return;
+    c->owed_head = (c->owed_head + 1) % SMTP_OWED_RUNS_MAX;
+    c->owed_count--;
+}
+
+void client_put(struct smtp_client *c, struct span bytes)
+{
+    must(bytes.len <= sizeof c->out - c->out_len);
+    memcpy(c->out + c->out_len, bytes.at, bytes.len);
+    c->out_len = (unsigned short)(c->out_len + bytes.len);
+}
+
+/* A command being built. */
+struct line {
+    size_t len;
+    char text[SMTP_COMMAND_BYTES];
+};
+
+static void line_vput(struct line *l, const char *format, va_list args)
+{
+    int len = vsnprintf(l->text + l->len, sizeof l->text - l->len, format, args);
+    must(len >= 0 && (size_t)len < sizeof l->text - l->len);
+    l->len += (size_t)len;
+}
+
+__attribute__((format(printf, 2, 3))) static void line_put(struct line *l, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    line_vput(l, format, args);
+    va_end(args);
+}
+
+static void line_send(struct smtp_client *c, enum smtp_verb verb, struct line *l)
+{
+    must(strcspn(l->text, "\r\n") == l->len); /* no argument ends the line early */
+    line_put(l, "\r\n");
+    client_put(c, span_make(l->text, l->len));
+    client_owe(c, verb, 1);
+}
+
+void client_command(struct smtp_client *c, enum smtp_verb verb, const char *format, ...)
+{
+    struct line l = {0};
+    va_list args;
+    va_start(args, format);
+    line_vput(&l, format, args);
+    va_end(args);
+    line_send(c, verb, &l);
+}
+
+void client_command_mail(struct smtp_client *c)
+{
+    static const char *const ret_texts[] = {[RET_FULL] = "FULL", [RET_HDRS] = "HDRS"};
+    const struct smtp_job *job           = c->transaction.job;
+    const struct envelope *e             = &job->envelope;
+    struct line l                        = {0};
+    line_put(&l, "MAIL FROM:<%s>", e->sender);
+    if ((c->offered & SMTP_EXT_SIZE) != 0 && job->size_bytes > 0)
+        line_put(&l, " SIZE=%llu", (unsigned long long)job->size_bytes);
+    if ((c->offered & SMTP_EXT_8BITMIME) != 0 && e->is_8bit)
+        line_put(&l, " BODY=8BITMIME");
+    if (c->transaction.is_utf8)
+        line_put(&l, " SMTPUTF8");
+    if ((c->offered & SMTP_EXT_DSN) != 0 && e->ret != RET_DEFAULT)
+        line_put(&l, " RET=%s", ret_texts[e->ret]);
+    if ((c->offered & SMTP_EXT_DSN) != 0 && e->envid[0] != '\0')
+        line_put(&l, " ENVID=%s", e->envid);
+    line_send(c, SMTP_MAIL, &l);
+}
+
+static void put_notify(struct line *l, unsigned notify)
+{
+    static const struct {
+        unsigned bit;
+        const char *text;
+    } words[] = {
+        {NOTIFY_NEVER,   "NEVER"  },
+        {NOTIFY_SUCCESS, "SUCCESS"},
+        {NOTIFY_FAILURE, "FAILURE"},
+        {NOTIFY_DELAY,   "DELAY"  },
+    };
+    const char *before = " NOTIFY=";
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if ((notify & words[i].bit) == 0)
+            continue;
+        line_put(l, "%s%s", before, words[i].text);
+        before = ",";
+    }
+}
+
+void client_command_rcpt(struct smtp_client *c, const struct envelope_rcpt *rcpt)
+{
+    struct line l = {0};
+    line_put(&l, "RCPT TO:<%s>", rcpt->address);
+    if ((c->offered & SMTP_EXT_DSN) != 0) {
+        put_notify(&l, rcpt->notify);
+        if (rcpt->orcpt[0] != '\0')
+            line_put(&l, " ORCPT=%s", rcpt->orcpt);
+    }
+    line_send(c, SMTP_RCPT, &l);
+}
