@@ -14,6 +14,7 @@
 #include "mta/mail/outcome.h"
 #include "mta/queue/policy.h"
 
+struct batch;
 struct message;
 struct recipient;
 struct site;
@@ -66,8 +67,9 @@ enum job_site {
 struct job {
     struct list link; /* in whatever list its holder keeps */
     struct message *message;
-    struct site *site; /* the queue's */
-    uint64_t site_id;  /* never used twice */
+    struct site *site;   /* the queue's */
+    struct batch *batch; /* the queue's */
+    uint64_t site_id;    /* never used twice */
     unsigned shard;
     const struct site_target *target;
     struct site_limits limits;
@@ -88,6 +90,10 @@ struct job {
     size_t rcpt_count;
     struct job_rcpt rcpts[];
 };
+
+/* Zeroed, every recipient UNDECIDED.  The queue makes and frees jobs; others only in tests. */
+struct job *job_new(size_t rcpt_count);
+void job_free(struct job *job);
 
 /* For every recipient still UNDECIDED: this verdict, code and words.  'text' and 'mx' are copied.
  */

@@ -23,15 +23,20 @@ struct attempt_note {
     struct attempt attempt; /* its texts stand behind this struct */
 };
 
+/* What an operator asked for while the recipient was in a job. */
+enum rcpt_wish { RCPT_WISH_NONE, RCPT_WISH_HOLD, RCPT_WISH_CANCEL };
+
 /* One person to reach.  Its index in message->rcpts is its name in the spool, and never changes. */
 struct recipient {
     const char *address;
     const char *orcpt;         /* "" if none */
-    struct recipient *next;    /* in its batch or job */
+    struct recipient *next;    /* in its batch */
+    struct batch *batch;       /* NULL once it waits for nothing more */
     struct attempt_note *last; /* NULL before the first try */
     uint16_t attempts;
     uint8_t state;     /* enum rcpt_state */
     uint8_t notify;    /* enum envelope_notify */
+    uint8_t wish;      /* enum rcpt_wish: an operator's, for when its job is home */
     bool is_busy;      /* in a job */
     bool is_late_told; /* a delay report was made */
 };
@@ -48,23 +53,26 @@ struct message {
     uint64_t content_bytes;
     uint64_t arrival_wall_ms, expire_wall_ms;
     bool is_report;
-    struct heap_node expiry, report;
+    struct heap_node expiry, report, delay; /* the queue's clocks for it */
+    uint64_t expire_ms;
     struct list batches;
     struct recipient *rcpts;
     uint32_t rcpt_count, rcpt_cap;
     uint32_t live;      /* not ENDED */
     uint32_t busy;      /* in jobs */
+    uint32_t resting;   /* deferred or held: nothing happens to them soon */
     uint32_t owing;     /* OWES_FAILURE or OWES_SUCCESS */
+    bool is_reporting;  /* FACT_REPORT_DUE was given, queue_reported() has not come */
     struct arena arena; /* all its texts */
 };
 
-/* Texts of 'envelope', 'flow' and 'message_id' are copied. */
+/* Texts of 'envelope', 'flow' and 'message_id' are copied.  Recipients begin in RCPT_WAITING. */
 struct message *message_new(uint64_t id, const struct envelope *envelope);
 void message_set_flow(struct message *m, struct span flow);
 void message_set_message_id(struct message *m, struct span message_id);
 /* Returns the new recipient's index.  Pointers to recipients hold only when the last one is in. */
 uint32_t message_add_rcpt(struct message *m, const struct envelope_rcpt *rcpt);
- * copy): its index, or UINT32_MAX. */
+/* It must not be in a queue.  The content stays the caller's. */
 void message_free(struct message *m);
 /* What it costs in memory, about. */
 size_t message_memory(const struct message *m);

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+#include "mta/queue/recipient.h"
+#include "mta/base/fault.h"
+#include "mta/base/mem.h"
+#include <string.h>
+
+struct attempt_note *attempt_note_new(const struct attempt *attempt)
+{
+    struct span text          = span_of(attempt->text);
+    struct span mx            = span_of(attempt->mx);
+    struct attempt_note *note = mem_new(sizeof *note + text.len + mx.len + 2);
+    char *words               = (char *)(note + 1);
+
+    note->refs    = 1;
+    note->attempt = *attempt;
+    if (text.len > 0)
+        memcpy(words, text.at, text.len);
+    if (mx.len > 0)
+        memcpy(words + text.len + 1, mx.at, mx.len);
+    note->attempt.text = words;
+    note->attempt.mx   = words + text.len + 1;
+    return note;
+}
+
+struct attempt_note *attempt_note_hold(struct attempt_note *note)
+{
+    note->refs++;
+    return note;
+}
+
+void attempt_note_release(struct attempt_note *note)
+{
+    if (note == NULL)
+        return;
+    must(note->refs > 0);
+    if (--note->refs == 0)
+        mem_free(note);
+}
+
+void recipient_set_last(struct recipient *r, struct attempt_note *note)
+{
+    struct attempt_note *old = r->last;
+    r->last                  = attempt_note_hold(note);
+    attempt_note_release(old);
+}
+
+void recipient_count_attempt(struct recipient *r)
+{
+    if (r->attempts < UINT16_MAX)
+        r->attempts++;
+}
+
+static bool has_sender(const struct message *m)
+{
+    return m->envelope.sender[0] != '\0'; /* never a report about a report: RFC 5321 4.5.5 */
+}
+
+enum rcpt_state recipient_after_failure(const struct message *m, const struct recipient *r)
+{
+    bool is_asked = r->notify == 0 || (r->notify & NOTIFY_FAILURE) != 0;
+    return has_sender(m) && is_asked && (r->notify & NOTIFY_NEVER) == 0 ? RCPT_OWES_FAILURE
+                                                                        : RCPT_ENDED;
+}
+
+enum rcpt_state recipient_after_delivery(const struct message *m, const struct recipient *r,
+                                         bool is_duty_ours)
+{
+    bool is_asked = (r->notify & NOTIFY_SUCCESS) != 0 && (r->notify & NOTIFY_NEVER) == 0;
+    return has_sender(m) && is_asked && is_duty_ours ? RCPT_OWES_SUCCESS : RCPT_ENDED;
+}
+
+bool recipient_wants_delay_report(const struct message *m, const struct recipient *r)
+{
+    bool is_asked = (r->notify & NOTIFY_DELAY) != 0 && (r->notify & NOTIFY_NEVER) == 0;
+    return has_sender(m) && is_asked && !r->is_late_told &&
+           (r->state == RCPT_WAITING || r->state == RCPT_HELD);
+}
