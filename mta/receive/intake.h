@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Intake: the one door through which mail becomes ours: over SMTP and from ourselves (reports).  It
+ * adds the trace fields, streams content into the spool, asks for the commit, and when the disk has
+ * it gives the message to the queue.
+ *
+ *     intake_open -> intake_rcpt ... -> intake_begin -> intake_write ... -> intake_commit ->
+ * (synced) -> intake_take_done
+ *
+ * Engine thread.
+ */
+#pragma once
+#include "mta/base/status.h"
+#include "mta/mail/envelope.h"
+#include "mta/mail/event.h"
+#include "mta/mail/header.h"
+#include "mta/queue/queue.h"
+#include "mta/spool/spool.h"
+
+struct intake;
+struct intake_mail; /* one mail on its way in */
+
+struct intake_settings {
+    const char *hostname;
+    uint64_t expire_ms;
+    uint64_t memory_bytes_max; /* of what the queue holds: above, nothing new is taken */
+};
+
+struct intake *intake_new(struct spool *spool, struct queue *queue, struct event_log *log,
+                          const struct intake_settings *settings);
+void intake_free(struct intake *intake);
+void intake_set_settings(struct intake *intake, const struct intake_settings *settings);
+
+/* Whether a new mail may be begun: NULL, or why not, for a 452 4.3.1. */
+const char *intake_refusal(const struct intake *intake);
+
+struct intake_mail *intake_open(struct intake *intake, const struct envelope *envelope);
+/* A recipient given twice counts once (same mailbox). */
+void intake_rcpt(struct intake_mail *mail, const struct envelope_rcpt *rcpt);
+uint32_t intake_rcpt_count(const struct intake_mail *mail);
+
+/* All recipients are known, content follows.  'trace' makes the Received field (its id, rcpt and by
+ * are filled in here); NULL for our own mail.  NO_SPACE, IO_ERROR: abort. */
+enum status intake_begin(struct intake_mail *mail, const struct header_trace *trace,
+                         uint64_t wall_ms);
+/* Canonical content. */
+enum status intake_write(struct intake_mail *mail, struct span content);
+/* The disk lags behind: read no more from this client before the next turn. */
+bool intake_should_wait(const struct intake_mail *mail);
+/* The header holds 100 or more Received fields. */
+bool intake_is_looping(const struct intake_mail *mail);
+uint64_t intake_id(const struct intake_mail *mail);
+
+/* What the client said of the content while it came in. */
+void intake_note(struct intake_mail *mail, bool is_8bit, bool saw_bare);
+/* Recipients of other messages that end with this commit (spool.h). */
+void intake_ends(struct intake_mail *mail, const struct spool_end *ends, size_t count);
+/* 'owner' comes back with the answer; 'client' (text for the log) may be NULL. */
+void intake_commit(struct intake_mail *mail, void *owner, uint64_t wall_ms);
+/* The owner has gone away; the mail is finished all the same. */
+void intake_disown(struct intake_mail *mail);
+/* Forgets a mail that was not committed. */
+void intake_abort(struct intake_mail *mail);
+
+struct intake_done {
+    void *owner;        /* NULL: disowned, or nobody */
+    enum status status; /* OK: it is on disk and in the queue */
+    uint64_t id;
+    uint32_t rcpt_count;
+    bool is_report;
+};
+/* Takes what the spool has committed, hands it to the queue, tells the log; one at a time, false
+ * when none is left. */
+bool intake_take_done(struct intake *intake, struct intake_done *done, uint64_t now_ms,
+                      uint64_t wall_ms);
