@@ -70,6 +70,8 @@ size_t span_find(struct span s, char byte)
 
 size_t span_find_text(struct span s, struct span needle)
 {
+    if (needle.len == 0)
+        return 0;
     const char *at = s.len == 0 ? NULL : memmem(s.at, s.len, needle.at, needle.len);
     return at == NULL ? s.len : (size_t)(at - s.at);
 }
