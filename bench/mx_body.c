@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A state a byte where lines begin and end, and whole runs in between: 'from' is where the bytes
+ * begin that have not been handed on, and only a dot that is taken off, or the end of what was fed,
+ * makes a cut.
+ */
+#include "bench/mx_body.h"
+#include <openssl/evp.h>
+#include <string.h>
+
+void mx_body_init(struct mx_body *b)
+{
+    memset(b, 0, sizeof *b);
+}
+
+void mx_body_release(struct mx_body *b)
+{
+    buf_release(&b->header);
+    buf_release(&b->whole);
+    EVP_MD_CTX_free(b->digest);
+}
+
+void mx_body_begin(struct mx_body *b, bool keep, bool hash)
+{
+    buf_clear(&b->header);
+    buf_clear(&b->whole);
+    b->state      = MX_BODY_LINE_START;
+    b->violations = 0;
+    b->in_header  = true;
+    b->keep       = keep;
+    b->hash       = hash;
+    b->has_8bit   = false;
+    b->line_bytes = 0;
+    b->bytes      = 0;
+    if (!hash)
+        return;
+    if (b->digest == NULL)
+        b->digest = EVP_MD_CTX_new();
+    EVP_DigestInit_ex(b->digest, EVP_sha256(), NULL);
+}
+
+static void note(struct mx_body *b, enum violation violation)
+{
+    b->violations |= 1u << violation;
+}
+
+/* Where the header section ends in b->header, behind its empty line; 0: not yet. */
+static size_t header_end(const struct mx_body *b, size_t search_from)
+{
+    struct span all = buf_span(&b->header);
+    if (span_starts(all, span_of("\r\n")))
+        return 2;
+    struct span rest = span_skip(all, search_from);
+    size_t at        = span_find_text(rest, span_of("\r\n\r\n"));
+    return at < rest.len ? search_from + at + 4 : 0;
+}
+
+static void take_header(struct mx_body *b, struct span bytes)
+{
+    size_t before = b->header.len;
+    buf_put(&b->header, bytes);
+    size_t end = header_end(b, before < 3 ? 0 : before - 3);
+    if (end == 0 && b->header.len < MX_BODY_HEADER_BYTES_MAX)
+        return;
+    b->in_header = false;
+    if (end == 0)
+        return;
+    if (b->hash)
+        EVP_DigestUpdate(b->digest, b->header.at + end, b->header.len - end);
+    b->header.len = end;
+}
+
+/* Content without stuffing goes where it must. */
+static void take(struct mx_body *b, const char *from, const char *to)
+{
+    size_t len = (size_t)(to - from);
+    if (len == 0)
+        return;
+    b->bytes += len;
+    if (b->keep)
+        buf_put(&b->whole, span_make(from, len));
+    if (b->in_header)
+        take_header(b, span_make(from, len));
+    else if (b->hash)
+        EVP_DigestUpdate(b->digest, from, len);
+}
+
+static bool has_8bit(struct span run)
+{
+    uint64_t word, all = 0;
+    size_t i = 0;
+    for (; i + sizeof word <= run.len; i += sizeof word) {
+        memcpy(&word, run.at + i, sizeof word);
+        all |= word;
+    }
+    for (; i < run.len; i++)
+        all |= (uint8_t)run.at[i];
+    return (all & 0x8080808080808080u) != 0;
+}
+
+/* A piece of a line without CR and LF. */
+static void inspect(struct mx_body *b, struct span run)
+{
+    b->has_8bit |= has_8bit(run);
+    if (run.len > 0 && memchr(run.at, '\0', run.len) != NULL)
+        note(b, VIOLATION_nul);
+    b->line_bytes += run.len;
+}
+
+static void end_line(struct mx_body *b)
+{
+    if (b->line_bytes + 2 > MX_BODY_LINE_BYTES_MAX)
+        note(b, VIOLATION_line_too_long);
+    b->line_bytes = 0;
+}
+
+/* The bytes of 'rest' before the next CR or LF. */
+static size_t run_length(struct span rest)
+{
+    size_t cr = span_find(rest, '\r');
+    size_t lf = span_find(span_first(rest, cr), '\n');
+    return lf;
+}
+
+/* In the middle of a line; returns how many bytes were looked at. */
+static size_t step_text(struct mx_body *b, struct span rest)
+{
+    size_t run = run_length(rest);
+    inspect(b, span_first(rest, run));
+    if (run == rest.len)
+        return run;
+    if (rest.at[run] == '\r') {
+        b->state = MX_BODY_CR;
+    } else {
+        note(b, VIOLATION_bare_lf);
+        end_line(b);
+        b->state = MX_BODY_TEXT; /* only CRLF begins a line at which a dot counts */
+    }
+    return run + 1;
+}
+
+static size_t step_cr(struct mx_body *b, struct span rest)
+{
+    if (rest.at[0] == '\n') {
+        end_line(b);
+        b->state = MX_BODY_LINE_START;
+        return 1;
+    }
+    note(b, VIOLATION_bare_cr);
+    b->state = MX_BODY_TEXT;
+    return 0;
+}
+
+size_t mx_body_feed(struct mx_body *b, struct span bytes)
+{
+    const char *from = bytes.at, *at = bytes.at, *end = bytes.at + bytes.len;
+    while (at < end && b->state != MX_BODY_ENDED) {
+        switch (b->state) {
+        case MX_BODY_LINE_START:
+            b->state = MX_BODY_TEXT;
+            if (*at != '.')
+                break;
+            take(b, from, at);
+            from     = ++at; /* the dot is not part of the content */
+            b->state = MX_BODY_DOT;
+            break;
+        case MX_BODY_DOT:
+            if (*at == '\r') {
+                at++;
+                b->state = MX_BODY_DOT_CR; /* held back: it may be the end */
+                break;
+            }
+            if (*at != '.')
+                note(b, VIOLATION_dot_not_stuffed);
+            b->state = MX_BODY_TEXT;
+            break;
+        case MX_BODY_DOT_CR:
+            if (*at == '\n') {
+                at++;
+                b->state = MX_BODY_ENDED;
+                return (size_t)(at - bytes.at);
+            }
+            note(b, VIOLATION_dot_not_stuffed);
+            note(b, VIOLATION_bare_cr);
+            take(b, "\r", "\r" + 1);
+            from     = at;
+            b->state = MX_BODY_TEXT;
+            break;
+        case MX_BODY_TEXT:
+            at += step_text(b, span_make(at, (size_t)(end - at)));
+            break;
+        case MX_BODY_CR:
+            at += step_cr(b, span_make(at, (size_t)(end - at)));
+            break;
+        case MX_BODY_ENDED:
+            break;
+        }
+    }
+    if (b->state != MX_BODY_DOT && b->state != MX_BODY_DOT_CR)
+        take(b, from, end);
+    return bytes.len;
+}
+
+void mx_body_feed_chunk(struct mx_body *b, struct span bytes)
+{
+    struct span rest = bytes;
+    if (b->state == MX_BODY_LINE_START)
+        b->state = MX_BODY_TEXT;
+    while (rest.len > 0) {
+        rest = span_skip(rest, b->state == MX_BODY_CR ? step_cr(b, rest) : step_text(b, rest));
+        if (b->state == MX_BODY_LINE_START)
+            b->state = MX_BODY_TEXT;
+    }
+    take(b, bytes.at, bytes.at + bytes.len);
+}
+
+void mx_body_end(struct mx_body *b, uint8_t sha256[LEDGER_SHA256_BYTES])
+{
+    memset(sha256, 0, LEDGER_SHA256_BYTES);
+    if (b->hash)
+        EVP_DigestFinal_ex(b->digest, sha256, NULL);
+}
+
+struct span mx_body_field(const struct mx_body *b, const char *name)
+{
+    struct span rest = buf_span(&b->header), line;
+    while (span_cut(&rest, '\n', &line)) {
+        size_t colon = span_find(line, ':');
+        if (colon == line.len || !span_is_nocase(span_trim(span_first(line, colon)), name))
+            continue;
+        struct span value = span_trim(span_skip(line, colon + 1));
+        if (value.len == 0 && rest.len > 0 && (rest.at[0] == ' ' || rest.at[0] == '\t'))
+            value = span_trim(span_first(rest, span_find(rest, '\n'))); /* folded at once */
+        return value;
+    }
+    return span_make("", 0);
+}
