@@ -75,7 +75,8 @@ struct dns *dns_open(struct loop *loop, const struct dns_config *config, struct 
 void dns_close(struct dns *dns);
 
 /* Answered from the cache it comes in the same turn's dns_take_*(), else in a later one; always
- * exactly once.  The name is copied. */
+ * exactly once.  The name is copied.  An address literal answers itself at once; a bare IP address
+ * does too as a host, as a domain it is a BAD_NAME. */
 void dns_lookup_mx(struct dns *dns, struct span domain, void *tag);
 void dns_lookup_addresses(struct dns *dns, struct span host, void *tag);
 
