@@ -27,35 +27,37 @@
 #include "mta/smtp/ext.h"
 
 enum {
-    SMTP_SERVER_LINE_BYTES_MAX = 512, /* RFC 5321 4.5.3.1.4 */
-    SMTP_SERVER_PATH_BYTES_MAX =
-        2048, /* MAIL and RCPT with parameters (RFC 3461 5.4 asks for 1036) */
-    SMTP_SERVER_AUTH_BYTES_MAX = 12288, /* RFC 4954 4; room for it comes with AUTH */
+    SMTP_SERVER_LINE_BYTES_MAX = 512,  /* RFC 5321 4.5.3.1.4 */
+    SMTP_SERVER_PATH_BYTES_MAX = 2048, /* MAIL and RCPT with parameters (RFC 3461 5.4: 1036) */
     SMTP_SERVER_OUTPUT_BYTES =
-        4096,                      /* replies not yet written; input waits when it is nearly full */
+        4096,                      /* replies not written yet; input waits when it is nearly full */
     SMTP_SERVER_CHUNKS_MAX = 1000, /* BDATs in a transaction (security.md A20) */
-    SMTP_SERVER_NAME_BYTES = 256,  /* of HELO that is kept */
+    SMTP_SERVER_NAME_BYTES = 256,  /* of HELO that is kept, with a NUL */
+    SMTP_SERVER_TEXT_BYTES = 200,  /* of a reply's text that is said, with a NUL */
 };
 
 /* Borrowed for the server's life. */
 struct smtp_server_config {
     const char *hostname;
-    unsigned offer; /* enum smtp_ext bits; STARTTLS only when a certificate stands ready */
-    uint64_t message_bytes_max;
-    unsigned rcpts_max;  /* per transaction; more gets 452 4.5.3 */
-    unsigned errors_max; /* then 421 (default 10) */
-    unsigned junk_max;   /* NOOP, RSET, VRFY, EHLO between transactions (default 50), then 421 */
-    bool refuses_bare;   /* bare CR, LF, NUL in content: 550 5.6.0 at the end (submission, inbound);
-                            else normalised and noted */
+    unsigned offer; /* enum smtp_ext bits; STARTTLS only when a certificate stands ready; AUTH is
+                       never announced */
+    uint64_t message_bytes_max; /* in canonical form; 0: no limit */
+    unsigned rcpts_max;         /* RCPT commands in a transaction; more get 452 4.5.3 */
+    unsigned errors_max; /* between successful transactions (default 10), then 421; RCPT never
+                            counts and never gets 421 (mailman.md 3) */
+    unsigned junk_max;   /* NOOP, RSET, VRFY, EHLO and the like (default 50), then 421 */
+    bool refuses_bare; /* submission, inbound: bare CR, LF, NUL get 550 5.6.0 at the end of content,
+                          and 500, 421 in a command; else normalised and noted */
 };
 
 enum smtp_event {
-    SMTP_EVENT_NONE,     /* feed more, or write output */
-    SMTP_EVENT_MAIL,     /* asks: mail */
-    SMTP_EVENT_RCPT,     /* asks: rcpt */
-    SMTP_EVENT_BODY,     /* tells: body, a piece of content in canonical form; then body_taken() */
-    SMTP_EVENT_END,      /* asks: the content is complete */
-    SMTP_EVENT_RESET,    /* tells: the transaction in progress is void; then body_taken() */
+    SMTP_EVENT_NONE,  /* feed more, or write output */
+    SMTP_EVENT_MAIL,  /* asks: mail */
+    SMTP_EVENT_RCPT,  /* asks: rcpt */
+    SMTP_EVENT_BODY,  /* tells: body, a piece of content in canonical form; then body_taken() */
+    SMTP_EVENT_END,   /* asks: the content is complete */
+    SMTP_EVENT_RESET, /* tells: the transaction in progress is void (RSET, EHLO, QUIT, content that
+                         is refused here); then body_taken() */
     SMTP_EVENT_STARTTLS, /* the 220 is in the output: write it, start the handshake, then
                             smtp_server_secured() */
     SMTP_EVENT_CLOSE,    /* write what output there is, then close */
@@ -77,7 +79,7 @@ struct smtp_server_rcpt {
 };
 
 enum smtp_server_phase {
-    SMTP_SERVER_GREETING, /* nothing said yet */
+    SMTP_SERVER_GREETING, /* no HELO or EHLO yet */
     SMTP_SERVER_IDLE,
     SMTP_SERVER_MAIL, /* a sender was taken */
     SMTP_SERVER_RCPT, /* and a recipient */
@@ -90,28 +92,43 @@ enum smtp_server_phase {
     SMTP_SERVER_PHASES
 };
 
+/* A reply that is said later. */
+struct smtp_server_reply {
+    int code; /* 0: none */
+    char enhanced[12];
+    char text[SMTP_SERVER_TEXT_BYTES];
+};
+
 struct smtp_server {
     const struct smtp_server_config *config;
     enum smtp_server_phase phase;
-    enum smtp_event event;
+    enum smtp_event event; /* read it through smtp_server_event() */
     bool is_esmtp, is_secured;
-    bool saw_bare, saw_nul;            /* in the content of this transaction, normalised */
     char helo[SMTP_SERVER_NAME_BYTES]; /* as said, escaped; "" before */
+
+    /* The transaction; all of it is forgotten in one place, server_reset(). */
     struct smtp_server_mail mail;
     struct smtp_server_rcpt rcpt;
-    struct span body; /* the piece of SMTP_EVENT_BODY */
-    unsigned rcpt_count, chunk_count, errors, junk;
-    uint64_t content_bytes; /* of this transaction so far */
-    uint64_t chunk_left;
-    bool chunk_is_last;
+    struct span body;                 /* the piece of SMTP_EVENT_BODY */
+    bool saw_bare, saw_nul, saw_8bit; /* in the content so far; bare and NUL were normalised */
+    uint64_t content_bytes;           /* so far, in canonical form */
+    unsigned rcpt_count, rcpt_tries;  /* taken, asked for */
+    unsigned chunk_count;             /* BDATs */
+    bool is_chunked, chunk_is_last, content_is_over;
+    uint64_t chunk_bytes, chunk_left;
+    struct smtp_server_reply refusal; /* what swallowed content will be answered */
     struct dot_reader dot;
-    struct buf piece; /* content of the event, owned here: smtp_server_release() */
-    int refuse_code;  /* what END of swallowed content will answer */
-    char line[SMTP_SERVER_PATH_BYTES_MAX + 2];
-    size_t line_len;
+    struct buf piece; /* the bytes of 'body'; owned: smtp_server_release() */
+
+    bool needs_rset;                  /* a BDAT failed and more may be on their way */
+    bool must_wait;                   /* the client may not speak before it has our last reply */
+    bool feed_has_more;               /* behind the line being run */
+    struct smtp_server_reply goodbye; /* 421 is to be said at the next place for a reply */
+    unsigned errors, junk;
     bool line_is_long;
+    size_t line_len, out_len;
+    char line[SMTP_SERVER_PATH_BYTES_MAX];
     char out[SMTP_SERVER_OUTPUT_BYTES];
-    size_t out_len;
 };
 
 void smtp_server_init(struct smtp_server *s, const struct smtp_server_config *config);
@@ -124,15 +141,19 @@ void smtp_server_turn_away(struct smtp_server *s, int code, const char *text);
 /*
  * Takes bytes and returns how many: fewer than given when an event came up or the output is full.
  * Handle that, then call again with the rest. Bytes that come before the greeting was written are
- * an early talker's (A4): the driver must not feed them, but turn the client away with 554.
+ * an early talker's (A4): the driver must not feed them, but turn the client away with 554.  Bytes
+ * behind EHLO, HELO, DATA and STARTTLS that are fed before the reply was written get 554 and CLOSE
+ * here: RFC 2920 3.1 wants the client to wait.
  */
 size_t smtp_server_feed(struct smtp_server *s, struct span bytes);
 
 /* The event that waits.  BODY and RESET: go on with smtp_server_body_taken(). */
 enum smtp_event smtp_server_event(const struct smtp_server *s);
 void smtp_server_body_taken(struct smtp_server *s);
-/* Answers MAIL, RCPT or END with a code, an enhanced code ("2.1.5") and a text (ASCII, one line).
- * A transaction ends with the answer to END, whatever it is. */
+/*
+ * Answers MAIL, RCPT or END with a code, an enhanced code ("2.1.5") and a text (ASCII, one line).
+ * A transaction ends with the answer to END, whatever it is.  421 closes.
+ */
 void smtp_server_answer(struct smtp_server *s, int code, const char *enhanced, const char *text);
 /* While content streams in: it cannot be kept (451 4.3.0, 452 4.3.1, 552 5.3.4): the rest is
  * swallowed and END answers this by itself. */
@@ -140,12 +161,18 @@ void smtp_server_refuse_content(struct smtp_server *s, int code, const char *enh
                                 const char *text);
 /* The handshake is done; everything said before is forgotten (RFC 3207 4.2). */
 void smtp_server_secured(struct smtp_server *s);
-/* The server is going away or the client was idle for too long: 421 goes out at the next place
- * where a reply may stand, then CLOSE. */
+/*
+ * The server is going away or the client was idle for too long: 421 goes out at the next place
+ * where a reply may stand, then CLOSE.  In a transaction, between RCPTs, that is at once; a list
+ * manager may lose recipients by it (mailman.md 3), so without need wait until
+ * smtp_server_in_transaction() is false.
+ */
 void smtp_server_shut(struct smtp_server *s, const char *enhanced, const char *text);
 
 /* True while a transaction is open or content is underway. */
 bool smtp_server_in_transaction(const struct smtp_server *s);
 
 struct span smtp_server_output(const struct smtp_server *s);
+/* Call it when bytes are handed on to where they cannot be called back from (the TLS engine, the
+ * kernel), not when that was confirmed. */
 void smtp_server_wrote(struct smtp_server *s, size_t n);
