@@ -111,7 +111,7 @@ static void ordinary(struct dot_reader *r, char byte, struct buf *into)
     } else if (byte == '.' && r->state == AT_LINE && !r->is_chunked) {
         r->state = AFTER_DOT;
     } else {
-        buf_put_byte(into, byte == '\0' ? ' ' : byte);
+        buf_put_byte(into, (char)(byte == '\0' ? ' ' : byte));
         r->saw_nul  = r->saw_nul || byte == '\0';
         r->saw_8bit = r->saw_8bit || (byte & 0x80) != 0;
         r->state    = IN_LINE;
@@ -206,22 +206,14 @@ void dot_writer_init(struct dot_writer *w, bool is_chunked)
     *w = (struct dot_writer){.state = AT_LINE, .is_chunked = is_chunked};
 }
 
-/* What stands between two clean stretches on the way out. */
-static void put_special(struct dot_writer *w, char byte, bool is_last, struct buf *into)
+/* What a byte between two clean stretches leads to on the way out. */
+static unsigned char after_special(unsigned char state, char byte, bool is_last)
 {
-    if (w->state == AFTER_CR && byte == '\n') {
-        w->state = AT_LINE;
-    } else if (w->state == AFTER_CR) {
-        w->state = REFUSED;
-    } else if (byte == '.') {
-        buf_put_byte(into, '.');
-        w->state = IN_LINE;
-    } else if (byte == '\r' && is_last) {
-        w->state = AFTER_CR;
-    } else {
-        w->state = REFUSED;
-    }
-    buf_put_byte(into, byte);
+    if (state == AFTER_CR)
+        return byte == '\n' ? AT_LINE : REFUSED;
+    if (byte == '.')
+        return IN_LINE;
+    return byte == '\r' && is_last ? AFTER_CR : REFUSED;
 }
 
 bool dot_writer_put(struct dot_writer *w, struct span content, struct buf *into)
@@ -234,8 +226,11 @@ bool dot_writer_put(struct dot_writer *w, struct span content, struct buf *into)
             end = clean_run(&piece, at, !w->is_chunked, &w->state);
         buf_put(into, span_make(content.at + at, end - at));
         if (end < content.len) {
-            put_special(w, content.at[end], end + 1 == content.len, into);
-            end++;
+            char byte = content.at[end++];
+            w->state  = after_special(w->state, byte, end == content.len);
+            if (byte == '.')
+                buf_put_byte(into, '.');
+            buf_put_byte(into, byte);
         }
         at = end;
     }

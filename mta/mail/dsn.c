@@ -110,7 +110,7 @@ static void put_reply(const struct dsn_rcpt *rcpt, struct buf *into)
                has_enhanced ? " " : "");
     struct span text = span_first(rcpt->text, REPLY_BYTES_MAX);
     for (size_t i = 0; i < text.len; i++)
-        buf_put_byte(into, text.at[i] == '\n' ? ' ' : text.at[i]);
+        buf_put_byte(into, (char)(text.at[i] == '\n' ? ' ' : text.at[i]));
 }
 
 static void put_human_rcpt(const struct report *r, const struct dsn_rcpt *rcpt, struct buf *into)

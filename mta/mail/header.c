@@ -147,7 +147,7 @@ static void keep_angle_text(struct span value, char *into, size_t cap)
     for (size_t i = 0; i < inside.len && len < cap; i++) {
         char c = inside.at[i];
         if (!is_space(c) && c != '\r' && c != '\n')
-            into[len++] = c > ' ' && c < 0x7f ? c : '?';
+            into[len++] = (char)(c > ' ' && c < 0x7f ? c : '?');
     }
     into[len < cap ? len : 0] = '\0';
 }

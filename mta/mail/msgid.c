@@ -5,7 +5,6 @@
  */
 #include "mta/mail/msgid.h"
 #include "mta/base/fault.h"
-#include <string.h>
 
 enum { DIGITS = MSGID_TEXT_BYTES - 1, DIGIT_BITS = 5, SAME_MS_BITS = 20, WALL_MS_BITS = 44 };
 
@@ -25,11 +24,11 @@ const char *msgid_text(uint64_t id, char into[MSGID_TEXT_BYTES])
 static unsigned digit_of(char c)
 {
     c = ascii_upper(c);
-    c = c == 'O' ? '0' : c == 'I' || c == 'L' ? '1' : c;
-    if (c == '\0')
-        return 32;
-    const char *at = strchr(alphabet, c);
-    return at == NULL ? 32 : (unsigned)(at - alphabet);
+    if (c == 'O')
+        c = '0';
+    if (c == 'I' || c == 'L')
+        c = '1';
+    return (unsigned)span_find(span_of(alphabet), c);
 }
 
 bool msgid_parse(struct span text, uint64_t *id)

@@ -3,8 +3,8 @@
  * Dot: every string of eight bytes over the alphabet that matters, at every cut, against a
  * reference that is written for being read, not for speed (security.md 1.1).
  */
-#include "tests/unit/check.h"
 #include "mta/mail/dot.h"
+#include "tests/unit/check.h"
 #include <stdlib.h>
 #include <string.h>
 
