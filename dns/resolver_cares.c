@@ -29,7 +29,7 @@ enum {
     RESOLVER_SERVERS_MAX = 8,
     RESOLVER_TIMEOUT_MS  = 2000,
     RESOLVER_TRIES       = 4,
-    RESOLVER_QUESTION_MS = 30000, /* security.md 2: in all; then there is no further try */
+    RESOLVER_QUESTION_MS = 30000, /* in all; then there is no further try */
     RESOLVER_TICK_MS     = 100,   /* how exactly time-outs are kept */
     RESOLVER_ASKED_MIN   = 2,
     RESOLVER_PORT        = 53,
