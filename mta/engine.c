@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: MIT */
+#include "mta/engine.h"
+#include "mta/base/fault.h"
+#include "mta/base/mem.h"
+#include "mta/engine_inside.h"
+#include "mta/mail/msgid.h"
+#include <errno.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+enum { RECOVERED_PER_TURN = 500, LOG_BYTES_KEPT = 1 << 20 };
+
+/* --- the parts of a turn --- */
+
+static void take_jobs_home(struct engine *e)
+{
+    struct list jobs = {0}, *node;
+    mailbox_drain(e->home, &jobs);
+    while ((node = list_take(&jobs)) != NULL) {
+        must(e->jobs_out > 0);
+        e->jobs_out--;
+        queue_job_done(e->queue, CONTAINER_OF(node, struct job, link), e->now_ms, e->wall_ms);
+    }
+    engine_take_facts(e);
+}
+
+/* Whoever owns a conn or listener of the engine's loop begins with its kind. */
+static unsigned kind_of(const void *owner)
+{
+    unsigned kind;
+    must(owner != NULL);
+    memcpy(&kind, owner, sizeof kind);
+    return kind;
+}
+
+static void take_connections(struct engine *e)
+{
+    struct net_listener *listener;
+    struct net_conn *conn;
+    unsigned ready;
+    while ((conn = net_take_accepted(e->loop, &listener)) != NULL) {
+        if (kind_of(net_listener_owner(listener)) == RECEIVE_KIND)
+            receive_on_accepted(e->receive, conn, listener, e->now_ms, e->wall_ms);
+        else
+            control_on_accepted(e->control, conn);
+    }
+    while ((conn = net_take_ready(e->loop, &ready)) != NULL) {
+        void *owner = net_owner(conn);
+        if (kind_of(owner) == RECEIVE_KIND)
+            receive_on_ready(e->receive, owner, ready, e->now_ms, e->wall_ms);
+        else
+            control_on_ready(owner, ready);
+    }
+}
+
+static void take_commits(struct engine *e)
+{
+    struct intake_done done;
+    while (intake_take_done(e->intake, &done, e->now_ms, e->wall_ms)) {
+        if (done.owner == NULL)
+            continue;
+        if (kind_of(done.owner) == REPORTS_KIND)
+            reports_on_done(e->reports, &done, e->now_ms, e->wall_ms);
+        else
+            receive_on_done(e->receive, &done);
+    }
+    engine_take_facts(e);
+}
+
+static struct message *message_from(const struct spool_recovered *found)
+{
+    const struct spool_entry *entry = &found->entry;
+    struct message *m               = message_new(entry->id, &entry->envelope);
+    message_set_flow(m, span_of(entry->flow));
+    message_set_message_id(m, span_of(entry->message_id));
+    m->arrival_wall_ms = entry->arrival_wall_ms;
+    m->expire_wall_ms  = entry->expire_wall_ms;
+    m->is_report       = entry->is_report;
+    m->content         = found->content;
+    m->content_bytes   = content_bytes(found->content);
+    return m;
+}
+
+/* A clock that stepped back must not stretch a wait beyond the longest interval, nor a lifetime
+ * beyond its length. */
+static uint64_t clipped(uint64_t until_wall_ms, uint64_t wall_ms, uint64_t max_ms)
+{
+    uint64_t left = until_wall_ms > wall_ms ? until_wall_ms - wall_ms : 0;
+    return left < max_ms ? left : max_ms;
+}
+
+static void requeue(struct engine *e, const struct spool_recovered *found)
+{
+    const struct retry_policy *retry = &e->settings->policy.retry;
+    uint64_t wait_max                = retry->intervals_ms[retry->interval_count - 1] * 2;
+    uint64_t *due_in                 = mem_new_array(found->rcpt_count, sizeof *due_in);
+    struct message *m                = message_from(found);
+    for (size_t i = 0; i < found->rcpt_count; i++) {
+        const struct spool_rcpt *rcpt = &found->rcpts[i];
+        message_add_rcpt(m, &rcpt->envelope);
+        message_restore_rcpt(m, (uint32_t)i, rcpt->state, rcpt->attempts, &rcpt->last);
+        due_in[i] = clipped(rcpt->next_wall_ms, e->wall_ms, wait_max);
+    }
+    uint64_t lifetime = m->expire_wall_ms - m->arrival_wall_ms;
+    queue_accept(e->queue, m, clipped(m->expire_wall_ms, e->wall_ms, lifetime), due_in, e->now_ms);
+    mem_free(due_in);
+}
+
+static void log_recovery(struct engine *e)
+{
+    struct spool_recovery r;
+    spool_recovery(e->spool, &r);
+    event_begin(&e->log, EVENT_SPOOL_RECOVERED, e->wall_ms);
+    event_number(&e->log, "messages", r.messages);
+    event_number(&e->log, "rcpts", r.recipients);
+    event_number(&e->log, "segments", r.segments);
+    event_number(&e->log, "torn_bytes", r.torn_bytes);
+    event_number(&e->log, "corrupt_records", r.corrupt_records);
+    event_number(&e->log, "dropped_drafts", r.dropped_drafts);
+    event_end(&e->log);
+}
+
+/* A bounded slice: deliveries begin while the rest is still to be loaded.  Returns whether there is
+ * more. */
+static bool recover_some(struct engine *e)
+{
+    struct spool_recovered found;
+    for (unsigned i = 0; !e->has_recovered && i < RECOVERED_PER_TURN; i++) {
+        if (spool_take_recovered(e->spool, &found)) {
+            requeue(e, &found);
+            continue;
+        }
+        e->has_recovered = true;
+        log_recovery(e);
+    }
+    return !e->has_recovered;
+}
+
+static void give_jobs(struct engine *e)
+{
+    struct job *job;
+    if (e->phase != ENGINE_RUNNING)
+        return;
+    while ((job = queue_next_job(e->queue, e->now_ms)) != NULL) {
+        must(job->shard < e->shard_count);
+        list_push(&e->shards[job->shard].jobs, &job->link);
+        e->jobs_out++;
+    }
+    for (unsigned i = 0; i < e->shard_count; i++)
+        if (!list_is_empty(&e->shards[i].jobs))
+            shard_give(e->shards[i].shard, &e->shards[i].jobs);
+}
+
+static void answer_checkpoint(struct engine *e, uint64_t id)
+{
+    struct message *m = queue_find(e->queue, id);
+    uint32_t count = 0, live = m == NULL ? 0 : m->live;
+    struct spool_rcpt *rcpts = mem_new_array(live, sizeof *rcpts);
+    uint32_t *indexes        = mem_new_array(live, sizeof *indexes);
+    struct queue_row row;
+    for (uint32_t i = 0; m != NULL && i < m->rcpt_count; i++) {
+        const struct recipient *r = &m->rcpts[i];
+        if (r->state == RCPT_ENDED)
+            continue;
+        must(count < live);
+        queue_describe(e->queue, m, i, e->now_ms, &row);
+        rcpts[count] = (struct spool_rcpt){
+            .envelope     = {.address = r->address, .orcpt = r->orcpt, .notify = r->notify},
+            .state        = r->state,
+            .attempts     = r->attempts,
+            .next_wall_ms = e->wall_ms + row.next_in_ms,
+            .last         = {.text = "",                     .mx = ""                            }
+        };
+        if (r->last != NULL)
+            rcpts[count].last = r->last->attempt;
+        indexes[count++] = i;
+    }
+    spool_put_checkpoint(e->spool, id, indexes, rcpts, count);
+    mem_free(rcpts);
+    mem_free(indexes);
+}
+
+static uint64_t turn_spool(struct engine *e)
+{
+    struct buf alarm = {0};
+    uint64_t id;
+    while (spool_wants_checkpoint(e->spool, &id))
+        answer_checkpoint(e, id);
+    uint64_t next = spool_turn(e->spool, e->now_ms);
+    while (spool_take_alarm(e->spool, &alarm)) {
+        engine_warn(e, EVENT_SPOOL_ERROR, buf_text(&alarm));
+        buf_clear(&alarm);
+    }
+    buf_release(&alarm);
+    if (spool_is_broken(e->spool))
+        engine_begin_stop(e, EX_IOERR);
+    return next;
+}
+
+/* One write a turn.  A log that cannot be written must not stop the mail. */
+static void flush_log(struct engine *e)
+{
+    struct buf *pending = &e->log.pending;
+    size_t done         = 0;
+    while (e->log_fd >= 0 && done < pending->len) {
+        ssize_t n = write(e->log_fd, pending->at + done, pending->len - done);
+        if (n < 0 && errno != EINTR)
+            break;
+        done += n > 0 ? (size_t)n : 0;
+    }
+    if (e->log_fd >= 0) {
+        if (pending->cap > LOG_BYTES_KEPT)
+            buf_release(pending);
+        buf_clear(pending);
+    }
+}
+
+static void keep_earlier(uint64_t *next, uint64_t candidate)
+{
+    if (candidate < *next)
+        *next = candidate;
+}
+
+static uint64_t engine_turn(void *owner, uint64_t now_ms)
+{
+    struct engine *e = owner;
+    e->now_ms        = now_ms;
+    e->wall_ms       = loop_wall_ms(e->loop);
+    uint64_t next    = router_turn(e->router, now_ms);
+    engine_take_signals(e);
+    engine_take_orders(e);
+    take_jobs_home(e);
+    take_connections(e);
+    take_commits(e);
+    keep_earlier(&next, receive_turn(e->receive, now_ms, e->wall_ms));
+    keep_earlier(&next, control_turn(e->control, now_ms, e->wall_ms));
+    if (recover_some(e))
+        next = now_ms;
+    keep_earlier(&next, queue_turn(e->queue, now_ms, e->wall_ms));
+    router_pump(e->router, now_ms);
+    engine_take_facts(e);
+    give_jobs(e);
+    engine_take_facts(e);
+    keep_earlier(&next, turn_spool(e));
+    keep_earlier(&next, engine_move_stop(e));
+    flush_log(e);
+    return next;
+}
+
+/* --- its life --- */
+
+static bool open_shard(struct engine *e, unsigned index, uint64_t seed, struct buf *error)
+{
+    struct shard_config config = {
+        .index       = index,
+        .settings    = &e->settings->config->deliver,
+        .dns         = e->settings->dns,
+        .seed        = seed,
+        .home        = e->home,
+        .orders_home = e->orders_home,
+    };
+    struct engine_shard *s = &e->shards[index];
+    s->shard               = shard_open(&config, error);
+    if (s->shard == NULL)
+        return false;
+    e->shard_count++;
+    return true;
+}
+
+static bool open_shards(struct engine *e, struct rng *seeds, struct buf *error)
+{
+    unsigned count = e->settings->policy.shards;
+    for (unsigned i = 0; i < count; i++)
+        if (!open_shard(e, i, rng_next(seeds), error))
+            return false;
+    return true;
+}
+
+static bool open_listeners(struct engine *e, struct buf *error)
+{
+    static const enum receive_tls tls[] = {[LISTEN_TLS_NONE]     = RECEIVE_TLS_NONE,
+                                           [LISTEN_TLS_STARTTLS] = RECEIVE_TLS_STARTTLS,
+                                           [LISTEN_TLS_IMPLICIT] = RECEIVE_TLS_IMPLICIT};
+    const struct config *config         = e->settings->config;
+    for (size_t i = 0; i < config->listener_count; i++) {
+        const struct config_listener *l = &config->listeners[i];
+        if (receive_listen(e->receive, &l->address, tls[l->tls], error) != OK)
+            return false;
+    }
+    return true;
+}
+
+static bool open_control(struct engine *e, struct buf *error)
+{
+    struct shard *shards[ENGINE_SHARDS_MAX];
+    for (unsigned i = 0; i < e->shard_count; i++)
+        shards[i] = e->shards[i].shard;
+    struct control_world world = {
+        .loop            = e->loop,
+        .queue           = e->queue,
+        .spool           = e->spool,
+        .receive         = e->receive,
+        .shards          = shards,
+        .shard_count     = e->shard_count,
+        .config          = e->settings->config,
+        .started_wall_ms = loop_wall_ms(e->loop),
+    };
+    e->control = control_open(&world, e->settings->config->control, error);
+    return e->control != NULL;
+}
+
+static bool open_parts(struct engine *e, struct rng *seeds, struct buf *error)
+{
+    struct settings *s = e->settings;
+    if (spool_open(&e->spool, e->loop, &s->spool, error) != OK)
+        return false;
+    e->queue  = queue_new(&s->policy, rng_next(seeds));
+    e->router = router_open(e->loop, e->queue, &s->dns, &s->router, error);
+    if (e->router == NULL)
+        return false;
+    e->intake  = intake_new(e->spool, e->queue, &e->log, &s->intake);
+    e->reports = reports_new(e->queue, e->intake, &e->log, &s->reports);
+    e->receive = receive_open(e->loop, e->intake, &e->log, &s->receive);
+    return receive_set_settings(e->receive, &s->receive, error) == OK &&
+           open_shards(e, seeds, error) && open_control(e, error) && open_listeners(e, error);
+}
+
+static void start_threads(struct engine *e)
+{
+    for (unsigned i = 0; i < e->shard_count; i++)
+        e->shards[i].thread = thread_start("shard", shard_run, e->shards[i].shard);
+    e->has_threads = true;
+}
+
+static void log_started(struct engine *e)
+{
+    event_begin(&e->log, EVENT_STARTED, loop_wall_ms(e->loop));
+    event_text(&e->log, "version", span_of(MAILRACE_VERSION));
+    event_text(&e->log, "hostname", span_of(e->settings->config->hostname));
+    event_number(&e->log, "threads", e->shard_count);
+    event_end(&e->log);
+}
+
+struct engine *engine_open(const struct engine_options *options, struct buf *error)
+{
+    struct rng seeds;
+    struct engine *e = mem_new(sizeof *e);
+    rng_seed(&seeds, options->seed);
+    e->config_file = options->config_file;
+    e->log_fd      = options->log_fd;
+    unsigned cores = thread_cores();
+    unsigned count = options->config->delivery_threads;
+    if (count == 0)
+        count = cores < 8 ? cores : 8;
+    must(count > 0 && count <= ENGINE_SHARDS_MAX);
+    e->settings = settings_new((struct config *)options->config, count);
+    event_log_init(&e->log, options->config->log_format, options->config->log_level);
+    e->loop        = loop_open(engine_turn, e);
+    e->home        = mailbox_open(e->loop);
+    e->orders_home = mailbox_open(e->loop);
+    if (!open_parts(e, &seeds, error)) {
+        engine_close(e);
+        return NULL;
+    }
+    if (options->starts_threads)
+        start_threads(e);
+    log_started(e);
+    return e;
+}
+
+int engine_run(struct engine *e)
+{
+    loop_catch_signals(e->loop);
+    loop_run(e->loop);
+    return e->exit_code;
+}
+
+static void close_shards(struct engine *e)
+{
+    for (unsigned i = 0; i < e->shard_count; i++)
+        if (e->shards[i].thread != NULL)
+            thread_join(e->shards[i].thread);
+    take_jobs_home(e);
+    for (unsigned i = 0; i < e->shard_count; i++)
+        shard_close(e->shards[i].shard);
+}
+
+/* The queue's contents are the spool's: only the references go. */
+static void release_contents(struct engine *e)
+{
+    size_t cursor = 0;
+    struct message *m;
+    while ((m = queue_each_message(e->queue, &cursor)) != NULL) {
+        content_release(m->content);
+        m->content = NULL;
+    }
+}
+
+static void free_settings(struct engine *e)
+{
+    struct list *node;
+    while ((node = list_take(&e->old_settings)) != NULL)
+        settings_free(CONTAINER_OF(node, struct settings, link));
+    settings_free(e->settings);
+}
+
+void engine_close(struct engine *e)
+{
+    if (e->control != NULL)
+        control_close(e->control);
+    if (e->receive != NULL)
+        receive_close(e->receive);
+    if (e->queue != NULL)
+        close_shards(e);
+    if (e->reports != NULL)
+        reports_free(e->reports);
+    if (e->intake != NULL)
+        intake_free(e->intake);
+    if (e->router != NULL)
+        router_close(e->router);
+    if (e->queue != NULL) {
+        release_contents(e);
+        queue_free(e->queue);
+    }
+    if (e->spool != NULL)
+        spool_close(e->spool);
+    mailbox_close(e->home);
+    mailbox_close(e->orders_home);
+    loop_close(e->loop);
+    flush_log(e);
+    event_log_release(&e->log);
+    free_settings(e);
+    mem_free(e);
+}
+
+struct event_log *engine_log(struct engine *e)
+{
+    return &e->log;
+}
+
+struct queue *engine_queue(struct engine *e)
+{
+    return e->queue;
+}
+
+struct spool *engine_spool(struct engine *e)
+{
+    return e->spool;
+}
+
+struct loop *engine_loop(struct engine *e)
+{
+    return e->loop;
+}
+
+bool engine_has_stopped(const struct engine *e)
+{
+    return e->phase == ENGINE_STOPPED;
+}
