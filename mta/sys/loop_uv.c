@@ -53,6 +53,13 @@ struct loop *loop_open(loop_turn_fn *turn, void *owner)
     return loop;
 }
 
+/* A handle that somebody left open would keep us waiting for ever. */
+static void must_be_closing(uv_handle_t *handle, void *nothing)
+{
+    (void)nothing;
+    must(uv_is_closing(handle));
+}
+
 void loop_close(struct loop *loop)
 {
     uv_close((uv_handle_t *)&loop->wake, NULL);
@@ -60,8 +67,9 @@ void loop_close(struct loop *loop)
     if (loop->catches_signals)
         for (int i = 0; i < LOOP_SIGNALS; i++)
             uv_close((uv_handle_t *)&loop->signals[i], NULL);
+    uv_walk(&loop->uv, must_be_closing, NULL);
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
-    must(uv_loop_close(&loop->uv) == 0); /* or somebody left a handle open */
+    must(uv_loop_close(&loop->uv) == 0);
     mem_free(loop);
 }
 

@@ -135,11 +135,19 @@ static void complain(struct buf *error, const struct net_address *address, const
     buf_printf(error, "cannot listen on %s: %s", net_endpoint_text(address, text), cause);
 }
 
-static const char *cause_of(int error)
+static bool is_other_file(const struct net_address *address)
+{
+    struct stat found;
+    return address->family == NET_UNIX && lstat(address->path, &found) == 0 &&
+           !S_ISSOCK(found.st_mode);
+}
+
+static const char *cause_of(int error, const struct net_address *address)
 {
     switch (error) {
     case EADDRINUSE:
-        return "another process listens there";
+        return is_other_file(address) ? "a file that is no socket is in the way"
+                                      : "another process listens there";
     case EADDRNOTAVAIL:
         return "this machine has no such address";
     case EACCES:
@@ -216,12 +224,12 @@ struct net_listener *net_listen(struct loop *loop, const struct net_address *add
     socklen_t bytes = net_to_system(address, &name);
     int fd          = net_system_socket(address->family);
     if (fd < 0) {
-        complain(error, address, cause_of(errno));
+        complain(error, address, cause_of(errno, address));
         return NULL;
     }
     prepare_socket(fd, address);
     if (bind(fd, &name.any, bytes) != 0 || listen(fd, BACKLOG) != 0) {
-        complain(error, address, cause_of(errno));
+        complain(error, address, cause_of(errno, address));
         (void)close(fd);
         return NULL;
     }

@@ -318,21 +318,12 @@ bool net_peer_user(const struct net_conn *conn, unsigned *uid)
 {
     if (conn->peer.family != NET_UNIX || conn->fd < 0)
         return false;
-#ifdef SO_PEERCRED
     struct ucred peer;
     socklen_t bytes = sizeof peer;
     if (getsockopt(conn->fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) != 0)
         return false;
     *uid = peer.uid;
     return true;
-#else
-    uid_t user;
-    gid_t group;
-    if (getpeereid(conn->fd, &user, &group) != 0)
-        return false;
-    *uid = user;
-    return true;
-#endif
 }
 
 enum status net_read(struct net_conn *conn, void *into, size_t cap, size_t *got)

@@ -312,6 +312,7 @@ static void a_plain_file_is_never_replaced_by_a_socket(void **state)
     w                          = (struct world){.loop = loop_open(turn, &w)};
     struct net_address address = endpoint(text);
     assert_null(net_listen(w.loop, &address, NULL, &error));
+    assert_true(span_find_text(buf_span(&error), span_of("in the way")) < error.len);
     assert_int_equal(access(text + strlen("unix:"), F_OK), 0);
     loop_close(w.loop);
     buf_release(&error);
