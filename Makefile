@@ -17,7 +17,7 @@ SHELL   := /bin/bash -o pipefail
 
 BUILD_PACKAGES := gcc make pkg-config libc6-dev libuv1-dev libc-ares-dev libssl-dev libidn2-dev \
                   libfyaml-dev libxxhash-dev
-CHECK_PACKAGES := $(BUILD_PACKAGES) libcmocka-dev clang-format-14 python3 mandoc openssl
+CHECK_PACKAGES := $(BUILD_PACKAGES) libcmocka-dev clang-format-14 git python3 python3-flufl.bounce mandoc openssl
 
 mains   := mta/main.c mta/mailrace.c
 sources := $(wildcard mta/*.[ch] mta/*/*.[ch] dns/*.[ch] lists/*.[ch])
@@ -53,15 +53,74 @@ $(unit_tests): $(BUILD)/%_test: $(BUILD)/obj/tests/unit/%_test.o $(BUILD)/libmta
 $(golden_tests): $(BUILD)/%_test: $(BUILD)/obj/tests/golden/%_test.o $(BUILD)/libmta.a
 	$(Q)$(link) -lcmocka
 
+# Each test program ends with "N passed, N failed"; the last line of all is the sum of these.
+SAN   = -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize=
+ASAN  = BUILD=build/asan OPT="$(SAN)address,undefined" HARDEN=
+TSAN  = BUILD=build/tsan OPT="$(SAN)thread" HARDEN=
+SEEDS ?= 50
+check: check-packages
+	$(Q){ $(MAKE) --no-print-directory style && $(MAKE) --no-print-directory $(ASAN) run-tests && \
+	  $(MAKE) --no-print-directory $(TSAN) run-thread-tests || echo "0 passed, 1 failed"; } 2>&1 | awk -f tests/tool/sum.awk
+style: fmt-check layers tidy man-check
+run = for t in $(1); do "$$t" || { echo "$$t exited with $$?"; echo "0 passed, 1 failed"; }; done
+run-tests: $(programs) $(unit_tests) $(golden_tests) $(fuzz_replays) $(BUILD)/sim
+	$(Q)$(call run,$(unit_tests) $(golden_tests) $(fuzz_replays))
+	$(Q)$(BUILD)/sim --seeds $(SEEDS) || echo "0 passed, 1 failed"
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD) run-e2e
+# The threads meet in the mailbox: what goes through it runs under the thread sanitizer too.
+thread_tests := $(patsubst %,$(BUILD)/%_test,mailbox thread loop)
+run-thread-tests: $(programs) $(thread_tests)
+	$(Q)$(call run,$(thread_tests))
+	$(Q)BUILD=$(BUILD) PATIENCE=8 PYTHONPATH=bench $(PYTHON) tests/e2e/thread_test.py || echo "0 passed, 1 failed"
+PYTHON   ?= /usr/bin/python3
+e2e_tests := $(sort $(wildcard tests/e2e/*_test.py))
+run-e2e: $(programs)
+	$(Q)for t in $(filter-out tests/e2e/thread_test.py,$(e2e_tests)); do echo "$$t:"; \
+	  BUILD=$(BUILD) PATIENCE=$(PATIENCE) PYTHONPATH=bench $(PYTHON) $$t || true; done
+PATIENCE ?= 3
+check-packages: ; $(Q)tests/tool/packages.sh "run the tests" $(CHECK_PACKAGES)
+build-packages: ; $(Q)tests/tool/packages.sh "build" $(BUILD_PACKAGES)
+
+demo: build-packages
+	$(Q)tests/tool/packages.sh "run the demo" python3-minimal
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)PYTHONPATH=bench $(PYTHON) bench/demo.py
+
+sim: $(BUILD)/sim
+	$(Q)$(BUILD)/sim $(if $(SEED),$(SEED),--seeds $(SEEDS))
+
+# Fuzz targets: make fuzz-NAME [SECONDS=60] looks for new inputs; make check replays the corpora.
+fuzz_names   := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+fuzz_replays := $(patsubst %,$(BUILD)/%_replay,$(fuzz_names))
+SECONDS_EACH ?= 60
+$(fuzz_replays): $(BUILD)/%_replay: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(BUILD)/obj/tests/fuzz/replay.o $(BUILD)/libmta.a
+	$(Q)$(link)
+fuzz-%:
+	$(Q)$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang OPT="-O1 -g -fno-sanitize-recover=all -fsanitize=address,undefined,fuzzer-no-link" HARDEN= build/fuzz/$*_fuzz
+	$(Q)mkdir -p tests/fuzz/corpus/$* && build/fuzz/$*_fuzz -max_total_time=$(SECONDS_EACH) tests/fuzz/corpus/$*
+$(BUILD)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(BUILD)/libmta.a
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 layers: ; $(Q)awk -f tests/tool/layers.awk docs/layers.txt $(sources) $(benches)
+tidy: ; $(Q)tests/tool/tidy.sh
+man-check: ; $(Q)for page in docs/man/*; do mandoc -Tlint -Wwarning $$page || exit 1; done
 fmt: ; $(Q)clang-format-14 -i $(sources) $(benches) $(tests)
 fmt-check: ; $(Q)clang-format-14 --dry-run -Werror $(sources) $(benches) $(tests)
 # One process a file: clang-tidy 14 reports a va_list that is none when it is given several.
 lint:
 	$(Q)printf '%s\n' $(filter %.c,$(sources) $(benches)) | \
 	  xargs -I{} -P2 clang-tidy-14 --quiet {} -- -std=c11 -D_GNU_SOURCE -DMAILRACE_VERSION='"$(VERSION)"' -I.
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 755 $(BUILD)/mailraced $(DESTDIR)$(PREFIX)/sbin/
+	install -m 755 $(BUILD)/mailrace $(BUILD)/mailrace-bench $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 docs/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5/
+	install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 clean: ; rm -rf build
 
-.PHONY: all layers fmt fmt-check lint clean
+.PHONY: all check style run-tests run-thread-tests run-e2e check-packages build-packages demo sim layers tidy \
+        man-check fmt fmt-check lint install clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

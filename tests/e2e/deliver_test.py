@@ -110,7 +110,7 @@ def test_our_connection_limit_is_kept():
         for i in range(30):
             rig.send("list@lists.test", ["user%d@a.example" % i], message_id=str(i))
         rig.wait_empty(60)
-        expect(rig.internet.host("mx.a.example")["most_connections"] <= 3, rig.internet.host("mx.a.example"))
+        expect(rig.internet.host("mx.a.example")["open_max"] <= 3, rig.internet.host("mx.a.example"))
 
 
 def test_rcpt_limit_makes_a_second_transaction_at_once():
