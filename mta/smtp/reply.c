@@ -22,25 +22,19 @@ void smtp_reply_status(const struct smtp_reply *reply, unsigned char status[3])
         status[0] = (unsigned char)smtp_reply_class(reply);
 }
 
-/* How many bytes the character at the start of 'text' has; 0 if it is none that may be kept. */
-static size_t good_character(struct span text)
-{
-    uint32_t point = 0;
-    size_t len     = utf8_decode(text, &point);
-    return len > 0 && !utf8_is_control(point) ? len : 0;
-}
-
 /* Whole characters only; what does not fit is dropped. */
 static void text_put(struct smtp_reply *reply, struct span text)
 {
     while (text.len > 0) {
-        size_t good = good_character(text);
-        size_t len  = good > 0 ? good : 1;
-        if (reply->text_len + len > sizeof reply->text)
+        uint32_t point  = 0;
+        size_t n        = utf8_decode(text, &point);
+        bool is_kept    = n > 0 && !utf8_is_control(point);
+        struct span out = is_kept ? span_first(text, n) : span_make("?", 1);
+        if (reply->text_len + out.len > sizeof reply->text)
             return;
-        memcpy(reply->text + reply->text_len, good > 0 ? text.at : "?", len);
-        reply->text_len = (unsigned short)(reply->text_len + len);
-        text            = span_skip(text, len);
+        memcpy(reply->text + reply->text_len, out.at, out.len);
+        reply->text_len = (unsigned short)(reply->text_len + out.len);
+        text            = span_skip(text, n > 0 ? n : 1);
     }
 }
 
