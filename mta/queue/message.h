@@ -39,6 +39,7 @@ struct recipient {
     uint8_t wish;      /* enum rcpt_wish: an operator's, for when its job is home */
     bool is_busy;      /* in a job */
     bool is_late_told; /* a delay report was made */
+    bool is_chosen;    /* scratch: by a selector, while a command runs */
 };
 _Static_assert(sizeof(struct recipient) <= RECIPIENT_HOT_BYTES_MAX, "a million in 64 MB");
 
@@ -62,7 +63,7 @@ struct message {
     uint32_t busy;      /* in jobs */
     uint32_t resting;   /* deferred or held: nothing happens to them soon */
     uint32_t owing;     /* OWES_FAILURE or OWES_SUCCESS */
-    bool is_reporting;  /* FACT_REPORT_DUE was given, queue_reported() has not come */
+    bool is_reporting;  /* FACT_REPORT_DUE was given, and no answer has come */
     struct arena arena; /* all its texts */
 };
 

@@ -60,7 +60,8 @@ void queue_route(struct queue *q, struct span domain, const struct queue_route *
 struct job *queue_next_job(struct queue *q, uint64_t now_ms);
 /* Takes the job home, and frees it.  'wall_ms' is what the facts will say. */
 void queue_job_done(struct queue *q, struct job *job, uint64_t now_ms, uint64_t wall_ms);
-/* Due batches, backed-off sites, expiry, reports.  Returns the next time something is due. */
+/* Due batches, backed-off sites, expiry, reports.  Returns the next time something is due;
+ * UINT64_MAX when nothing is.  Then ask queue_next_unrouted() and queue_next_job(). */
 uint64_t queue_turn(struct queue *q, uint64_t now_ms, uint64_t wall_ms);
 
 /* --- facts --- */
@@ -74,7 +75,8 @@ enum queue_fact_kind {
     FACT_LIMIT_CHANGED, /* the window of a site moved because of what it answered */
     FACT_REPORT_DUE,    /* tell the sender: recipients of 'message' in state OWES_*; then
                            queue_reported() */
-    FACT_DELAY_DUE,     /* a delay report for recipients that asked and wait */
+    FACT_DELAY_DUE,     /* a delay report for the recipients of 'message' that asked and wait: those
+                           with is_late_told; it comes once */
     FACT_MESSAGE_DONE,  /* every recipient ended; after this fact the message is freed */
 };
 
@@ -98,7 +100,9 @@ struct queue_fact {
  * call.  Pull all of them after every other call, before the loop waits. */
 bool queue_next_fact(struct queue *q, struct queue_fact *fact);
 
-/* The report is durable: those recipients end. */
+/* The report is durable: those recipients end; one REPORT_DUE may be answered in several parts, and
+ * what still owes then comes due again.  No FACT_RCPT tells so, because the report's own
+ * commit has ended them in the spool. */
 void queue_reported(struct queue *q, struct message *m, const uint32_t *rcpts, size_t count,
                     uint64_t now_ms);
 /* The report could not be made durable: it comes due again later. */

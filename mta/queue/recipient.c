@@ -44,6 +44,29 @@ void recipient_set_last(struct recipient *r, struct attempt_note *note)
     attempt_note_release(old);
 }
 
+#define TO(state) (1u << RCPT_##state)
+static const unsigned may_follow[RCPT_STATE_COUNT] = {
+    [RCPT_WAITING]      = TO(WAITING) | TO(HELD) | TO(OWES_FAILURE) | TO(OWES_SUCCESS) | TO(ENDED),
+    [RCPT_HELD]         = TO(WAITING) | TO(OWES_FAILURE) | TO(ENDED),
+    [RCPT_OWES_FAILURE] = TO(ENDED),
+    [RCPT_OWES_SUCCESS] = TO(ENDED),
+};
+#undef TO
+
+static bool owes(enum rcpt_state state)
+{
+    return state == RCPT_OWES_FAILURE || state == RCPT_OWES_SUCCESS;
+}
+
+void recipient_set_state(struct message *m, struct recipient *r, enum rcpt_state next)
+{
+    must(may_follow[r->state] & 1u << next);
+    m->owing -= owes(r->state);
+    m->owing += owes(next);
+    m->live -= next == RCPT_ENDED;
+    r->state = (uint8_t)next;
+}
+
 void recipient_count_attempt(struct recipient *r)
 {
     if (r->attempts < UINT16_MAX)
@@ -72,6 +95,5 @@ enum rcpt_state recipient_after_delivery(const struct message *m, const struct r
 bool recipient_wants_delay_report(const struct message *m, const struct recipient *r)
 {
     bool is_asked = (r->notify & NOTIFY_DELAY) != 0 && (r->notify & NOTIFY_NEVER) == 0;
-    return has_sender(m) && is_asked && !r->is_late_told &&
-           (r->state == RCPT_WAITING || r->state == RCPT_HELD);
+    return has_sender(m) && is_asked && !r->is_late_told && r->state == RCPT_WAITING;
 }

@@ -13,6 +13,9 @@ void attempt_note_release(struct attempt_note *note); /* NULL is fine */
 
 /* Holds 'note' and releases the one before. */
 void recipient_set_last(struct recipient *r, struct attempt_note *note);
+/* The only way a state changes: asserts that the move exists, and keeps live and owing of the
+ * message. */
+void recipient_set_state(struct message *m, struct recipient *r, enum rcpt_state next);
 void recipient_count_attempt(struct recipient *r);
 
 /* The state that follows when it ended badly, or well.  'is_duty_ours': no later host will make the

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The queue as a whole: how it begins and ends, how messages come in, what its clocks bring, and
+ * how facts go out.
+ */
+#include "mta/base/fault.h"
+#include "mta/base/mem.h"
+#include "mta/mail/address.h"
+#include "mta/queue/queue_inside.h"
+#include <string.h>
+
+/* --- life --- */
+
+struct queue *queue_new(const struct queue_policy *policy, uint64_t seed)
+{
+    must(policy->rule_count > 0 && policy->retry.interval_count > 0);
+    struct queue *q = mem_new(sizeof *q);
+    q->policy       = *policy;
+    q->seed         = seed;
+    rng_seed(&q->rng, seed);
+    table_init(&q->messages, rng_next(&q->rng));
+    table_init(&q->domains, rng_next(&q->rng));
+    table_init(&q->sites, rng_next(&q->rng));
+    table_init(&q->operators, rng_next(&q->rng));
+    table_init(&q->flows, rng_next(&q->rng));
+    list_init(&q->unrouted);
+    list_init(&q->runnable);
+    list_init(&q->idle_domains);
+    list_init(&q->idle_sites);
+    return q;
+}
+
+static void drop_message(struct queue *q, struct message *m)
+{
+    struct list *node;
+    while ((node = list_first(&m->batches)) != NULL) {
+        struct batch *b = CONTAINER_OF(node, struct batch, in_message);
+        place_out(q, b);
+        while (batch_pop(b) != NULL)
+            ;
+        place_free(q, b);
+    }
+    message_free(m);
+}
+
+void queue_free(struct queue *q)
+{
+    must(q->jobs == 0); /* whoever holds one would come home to nothing */
+    struct queue_fact fact;
+    while (queue_next_fact(q, &fact))
+        ;
+    struct table_node *node;
+    for (size_t at = 0; (node = table_each(&q->messages, &at)) != NULL;)
+        drop_message(q, CONTAINER_OF(node, struct message, by_id));
+    route_free_all(q);
+    for (size_t at = 0; (node = table_each(&q->flows, &at)) != NULL;)
+        mem_free(CONTAINER_OF(node, struct flow, by_name));
+    table_release(&q->messages);
+    table_release(&q->domains);
+    table_release(&q->sites);
+    table_release(&q->operators);
+    table_release(&q->flows);
+    fact_ring_release(&q->facts);
+    mem_free(q);
+}
+
+/* --- time --- */
+
+void queue_set_clock(struct queue *q, uint64_t now_ms)
+{
+    if (now_ms > q->now_ms) /* callers may hold a time of a moment ago */
+        q->now_ms = now_ms;
+}
+
+void queue_set_clocks(struct queue *q, uint64_t now_ms, uint64_t wall_ms)
+{
+    queue_set_clock(q, now_ms);
+    q->wall_ms    = wall_ms;
+    q->wall_at_ms = q->now_ms;
+}
+
+uint64_t queue_wall_ms(const struct queue *q)
+{
+    return q->wall_ms == 0 ? 0 : q->wall_ms + (q->now_ms - q->wall_at_ms);
+}
+
+uint64_t queue_next_id(struct queue *q)
+{
+    return ++q->last_id;
+}
+
+/* --- messages come in --- */
+
+static struct flow *meet_flow(struct queue *q, struct span name)
+{
+    struct table_node *node = table_find(&q->flows, name);
+    if (node != NULL)
+        return CONTAINER_OF(node, struct flow, by_name);
+    struct flow *f = flow_new(name, queue_next_id(q));
+    table_insert(&q->flows, &f->by_name, span_make(f->name, name.len));
+    return f;
+}
+
+/* While batches gather they carry what they will wait for: a due time (0: now), or being held. */
+static bool fits(const struct batch *b, const struct message *m, const struct recipient *r,
+                 uint64_t due_in_ms)
+{
+    return b != NULL && b->message == m && b->due.key == due_in_ms && b->first->state == r->state;
+}
+
+static void gather(struct queue *q, struct message *m, struct recipient *r, uint64_t due_in_ms)
+{
+    struct domain *d = route_domain(q, address_domain(span_of(r->address)));
+    if (!fits(d->gathering, m, r, due_in_ms)) {
+        d->gathering          = place_new(q, m, d);
+        d->gathering->due.key = due_in_ms;
+    }
+    batch_push(d->gathering, r);
+}
+
+static void gather_all(struct queue *q, struct message *m, const uint64_t *due_in_ms)
+{
+    for (uint32_t i = 0; i < m->rcpt_count; i++) {
+        struct recipient *r = &m->rcpts[i];
+        m->live += r->state != RCPT_ENDED;
+        m->owing += r->state == RCPT_OWES_FAILURE || r->state == RCPT_OWES_SUCCESS;
+        if (r->state == RCPT_WAITING || r->state == RCPT_HELD)
+            gather(q, m, r, due_in_ms != NULL && r->state == RCPT_WAITING ? due_in_ms[i] : 0);
+    }
+}
+
+static void place_all(struct queue *q, struct message *m)
+{
+    for (struct list *n = list_first(&m->batches); n != NULL; n = list_next(&m->batches, n)) {
+        struct batch *b      = CONTAINER_OF(n, struct batch, in_message);
+        b->domain->gathering = NULL;
+        if (b->first->state == RCPT_HELD)
+            place_held(q, b);
+        else if (b->due.key > 0)
+            place_deferred(q, b, q->now_ms + b->due.key);
+        else
+            place_waiting(q, b, false);
+    }
+}
+
+/* The list of recipients has its final length now. */
+static void fit_memory(struct message *m)
+{
+    if (m->rcpt_count > 0 && m->rcpt_count < m->rcpt_cap) {
+        m->rcpts    = mem_resize(m->rcpts, m->rcpt_count * sizeof m->rcpts[0]);
+        m->rcpt_cap = m->rcpt_count;
+    }
+}
+
+void queue_accept(struct queue *q, struct message *m, uint64_t expire_in_ms,
+                  const uint64_t *due_in_ms, uint64_t now_ms)
+{
+    queue_set_clock(q, now_ms);
+    fit_memory(m);
+    m->flow = meet_flow(q, span_of(m->flow_name));
+    m->flow->messages++;
+    table_insert(&q->messages, &m->by_id, span_make((const char *)&m->id, sizeof m->id));
+    q->message_bytes += message_memory(m);
+    m->expire_ms = expire_in_ms > UINT64_MAX - now_ms ? UINT64_MAX : now_ms + expire_in_ms;
+    heap_push(&q->expiries, &m->expiry, m->expire_ms);
+
+    gather_all(q, m, due_in_ms);
+    q->live += m->live;
+    q->owing += m->owing;
+    q->accepted += m->live - m->owing;
+    place_all(q, m);
+    end_arm_delay(q, m, expire_in_ms);
+    end_check(q, m);
+}
+
+/* --- what the clocks bring --- */
+
+static void wake_all(struct queue *q)
+{
+    struct heap_node *node;
+    while ((node = heap_take(&q->due, q->now_ms)) != NULL) {
+        struct batch *b = CONTAINER_OF(node, struct batch, due);
+        place_out(q, b);
+        place_waiting(q, b, false);
+    }
+    while ((node = heap_take(&q->backoffs, q->now_ms)) != NULL)
+        dispatch_site(q, CONTAINER_OF(node, struct site, wake));
+    while ((node = heap_take(&q->tokens, q->now_ms)) != NULL)
+        dispatch_operator(q, CONTAINER_OF(node, struct site_operator, wake));
+}
+
+static uint64_t earliest(const struct queue *q)
+{
+    const struct heap *heaps[] = {&q->due,      &q->backoffs, &q->tokens,
+                                  &q->expiries, &q->reports,  &q->delays};
+    uint64_t next_ms           = UINT64_MAX;
+    for (size_t i = 0; i < sizeof heaps / sizeof heaps[0]; i++) {
+        const struct heap_node *first = heap_first(heaps[i]);
+        if (first != NULL && first->key < next_ms)
+            next_ms = first->key;
+    }
+    const struct list *domain = list_first(&q->idle_domains), *site = list_first(&q->idle_sites);
+    uint64_t idle_ms = UINT64_MAX - QUEUE_IDLE_MS;
+    if (domain != NULL)
+        idle_ms = CONTAINER_OF(domain, struct domain, in_idle)->idle_ms;
+    if (site != NULL && CONTAINER_OF(site, struct site, in_idle)->idle_ms < idle_ms)
+        idle_ms = CONTAINER_OF(site, struct site, in_idle)->idle_ms;
+    return idle_ms + QUEUE_IDLE_MS < next_ms ? idle_ms + QUEUE_IDLE_MS : next_ms;
+}
+
+uint64_t queue_turn(struct queue *q, uint64_t now_ms, uint64_t wall_ms)
+{
+    queue_set_clocks(q, now_ms, wall_ms);
+    route_drop_idle(q); /* first, because the facts of this turn name sites */
+    wake_all(q);
+    end_expire_due(q);
+    end_report_due(q);
+    end_delay_due(q);
+    return earliest(q);
+}
+
+/* --- facts go out --- */
+
+static void forget_told(struct queue *q)
+{
+    struct fact *told = &q->told;
+    attempt_note_release(told->note);
+    fact_via_release(told->via);
+    if (q->finished != NULL)
+        message_free(q->finished);
+    q->finished = NULL;
+    *told       = (struct fact){0};
+}
+
+static void unfold(const struct fact *from, struct queue_fact *to)
+{
+    *to = (struct queue_fact){
+        .kind          = from->kind,
+        .outcome       = from->outcome,
+        .message       = from->message,
+        .rcpt_index    = from->rcpt_index,
+        .state         = from->state,
+        .next_in_ms    = from->next_in_ms,
+        .delay_ms      = from->delay_ms,
+        .is_relayed    = from->is_relayed,
+        .attempt       = from->note == NULL ? NULL : &from->note->attempt,
+        .site          = from->site == NULL ? "" : from->site->target.name,
+        .operator_name = from->site == NULL ? "" : from->site->run_by->name,
+        .window        = from->window,
+    };
+    if (from->kind == FACT_RCPT || from->kind == FACT_DOUBT)
+        to->rcpt = &from->message->rcpts[from->rcpt_index];
+    if (from->via != NULL) {
+        memcpy(to->host, from->via->host, sizeof to->host);
+        memcpy(to->ip, from->via->ip, sizeof to->ip);
+        memcpy(to->source, from->via->source, sizeof to->source);
+        memcpy(to->tls, from->via->tls, sizeof to->tls);
+    }
+}
+
+bool queue_next_fact(struct queue *q, struct queue_fact *fact)
+{
+    forget_told(q);
+    if (!fact_ring_take(&q->facts, &q->told))
+        return false;
+    unfold(&q->told, fact);
+    if (q->told.kind == FACT_MESSAGE_DONE)
+        q->finished = q->told.message;
+    return true;
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where batches wait.  Every move is out of one place, to nowhere, and into another, and the counts
+ * of queue, domain, site and message follow here and nowhere else.
+ */
+#include "mta/base/fault.h"
+#include "mta/queue/queue_inside.h"
+
+struct batch *place_new(struct queue *q, struct message *m, struct domain *d)
+{
+    struct batch *b = batch_new(m);
+    b->domain       = d;
+    list_push(&d->batches, &b->in_domain);
+    q->batch_count++;
+    return b;
+}
+
+void place_free(struct queue *q, struct batch *b)
+{
+    struct domain *d = b->domain;
+    batch_free(b);
+    q->batch_count--;
+    route_note_idle_domain(q, d);
+}
+
+static bool is_resting(enum batch_state state)
+{
+    return state == BATCH_DEFERRED || state == BATCH_HELD;
+}
+
+static void count_in(struct queue *q, struct batch *b, enum batch_state state)
+{
+    struct domain *d = b->domain;
+    q->waits[state] += b->count;
+    d->waits[state] += b->count;
+    d->total += b->count;
+    if (is_resting(state))
+        b->message->resting += b->count;
+    if (state == BATCH_BUSY)
+        b->message->busy += b->count;
+    if (d->site != NULL) {
+        d->site->waits[state] += b->count;
+        d->site->total += b->count;
+        route_note_idle_site(q, d->site);
+    }
+    route_note_idle_domain(q, d);
+}
+
+/* 'count' of them leave; the rest of the batch stays. */
+static void count_out(struct queue *q, struct batch *b, uint32_t count)
+{
+    struct domain *d = b->domain;
+    must(d->waits[b->state] >= count);
+    q->waits[b->state] -= count;
+    d->waits[b->state] -= count;
+    d->total -= count;
+    if (is_resting(b->state))
+        b->message->resting -= count;
+    if (b->state == BATCH_BUSY)
+        b->message->busy -= count;
+    if (d->site != NULL) {
+        d->site->waits[b->state] -= count;
+        d->site->total -= count;
+        route_note_idle_site(q, d->site);
+    }
+}
+
+static void enter(struct queue *q, struct batch *b, enum batch_state state)
+{
+    must(b->count > 0);
+    batch_set_state(b, state);
+    count_in(q, b, state);
+}
+
+void place_out(struct queue *q, struct batch *b)
+{
+    count_out(q, b, b->count);
+    if (b->state == BATCH_READY) {
+        flow_ring_remove(&b->domain->site->flows, b);
+        if (b->domain->site->flows.batches == 0)
+            dispatch_site(q, b->domain->site);
+    } else if (b->state == BATCH_DEFERRED) {
+        heap_remove(&q->due, &b->due);
+    }
+    batch_set_state(b, BATCH_NOWHERE);
+}
+
+void place_waiting(struct queue *q, struct batch *b, bool at_front)
+{
+    struct domain *d = b->domain;
+    if (!domain_is_routed(d, q->now_ms)) {
+        enter(q, b, BATCH_UNROUTED);
+        route_want(q, d);
+        return;
+    }
+    flow_ring_add(&d->site->flows, b->message->flow->id, b, at_front,
+                  site_full_transaction(d->site));
+    enter(q, b, BATCH_READY);
+    dispatch_site(q, d->site);
+}
+
+void place_deferred(struct queue *q, struct batch *b, uint64_t due_ms)
+{
+    b->due = (struct heap_node){0};
+    heap_push(&q->due, &b->due, due_ms);
+    enter(q, b, BATCH_DEFERRED);
+}
+
+void place_held(struct queue *q, struct batch *b)
+{
+    enter(q, b, BATCH_HELD);
+}
+
+void place_busy(struct queue *q, struct batch *b)
+{
+    for (struct recipient *r = b->first; r != NULL; r = r->next)
+        r->is_busy = true;
+    enter(q, b, BATCH_BUSY);
+}
+
+struct batch *place_split_first(struct queue *q, struct batch *b, uint32_t count)
+{
+    must(count > 0);
+    if (count >= b->count) {
+        place_out(q, b);
+        return b;
+    }
+    struct batch *part = place_new(q, b->message, b->domain);
+    count_out(q, b, count);
+    batch_move_first(b, part, count);
+    return part;
+}
+
+static uint32_t count_chosen(const struct batch *b)
+{
+    uint32_t count = 0;
+    for (const struct recipient *r = b->first; r != NULL; r = r->next)
+        count += r->is_chosen;
+    return count;
+}
+
+struct batch *place_split_chosen(struct queue *q, struct batch *b)
+{
+    uint32_t chosen = count_chosen(b);
+    must(chosen > 0);
+    if (chosen == b->count) {
+        place_out(q, b);
+        return b;
+    }
+    struct batch *part = place_new(q, b->message, b->domain);
+    count_out(q, b, chosen);
+    for (uint32_t left = b->count; left > 0; left--) {
+        struct recipient *r = batch_pop(b);
+        batch_push(r->is_chosen ? part : b, r);
+    }
+    return part;
+}
