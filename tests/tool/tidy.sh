@@ -13,7 +13,7 @@ complain 'libuv stays behind the doors' "$(grep -n '#include <uv.h>' $sources | 
 complain 'memory comes from mta/base/mem.h' "$(grep -nE '\b(malloc|calloc|realloc|free|strdup|strndup)\(' $sources | grep -v '^mta/base/mem.c:')"
 complain 'time and chance are arguments; only mta/sys asks the system' \
     "$(grep -nE '\b(clock_gettime|gettimeofday|time|getrandom|random|rand|uv_now|uv_hrtime)\(' $sources | grep -v '^mta/sys/')"
-complain 'a promise, not code' "$(grep -nE 'TODO|FIXME|XXX|HACK' $all)"
+complain 'a promise, not code' "$(grep -nE '\b(TODO|FIXME|XXX|HACK)\b' $all)"
 complain 'no code is kept in comments or #if 0' "$(grep -nE '^#if 0' $all)"
 complain 'a file begins with its licence' "$(for f in $all; do head -1 "$f" | grep -q SPDX || echo "$f:1"; done)"
 complain 'is this still one noun? (800 lines)' "$(wc -l $sources | awk '$2 != "total" && $1 > 800 {print $2 ": " $1 " lines"}')"
