@@ -3,7 +3,7 @@
 #include "mta/base/fault.h"
 #include "mta/base/mem.h"
 #include "mta/engine_inside.h"
-#include "mta/mail/msgid.h"
+#include "mta/queue/recipient.h"
 #include <errno.h>
 #include <string.h>
 #include <sysexits.h>
@@ -90,6 +90,17 @@ static uint64_t clipped(uint64_t until_wall_ms, uint64_t wall_ms, uint64_t max_m
     return left < max_ms ? left : max_ms;
 }
 
+static void restore_rcpt(struct recipient *r, const struct spool_rcpt *rcpt)
+{
+    r->state    = (uint8_t)rcpt->state;
+    r->attempts = rcpt->attempts;
+    if (rcpt->attempts == 0 && rcpt->last.wall_ms == 0)
+        return; /* it was never tried */
+    struct attempt_note *note = attempt_note_new(&rcpt->last);
+    recipient_set_last(r, note);
+    attempt_note_release(note);
+}
+
 static void requeue(struct engine *e, const struct spool_recovered *found)
 {
     const struct retry_policy *retry = &e->settings->policy.retry;
@@ -98,8 +109,7 @@ static void requeue(struct engine *e, const struct spool_recovered *found)
     struct message *m                = message_from(found);
     for (size_t i = 0; i < found->rcpt_count; i++) {
         const struct spool_rcpt *rcpt = &found->rcpts[i];
-        message_add_rcpt(m, &rcpt->envelope);
-        message_restore_rcpt(m, (uint32_t)i, rcpt->state, rcpt->attempts, &rcpt->last);
+        restore_rcpt(&m->rcpts[message_add_rcpt(m, &rcpt->envelope)], rcpt);
         due_in[i] = clipped(rcpt->next_wall_ms, e->wall_ms, wait_max);
     }
     uint64_t lifetime = m->expire_wall_ms - m->arrival_wall_ms;
