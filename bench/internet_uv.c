@@ -242,7 +242,7 @@ static int serve(const struct internet_options *o)
     if (ok)
         run(&internet, o);
     else
-        fprintf(stderr, "mailrace-bench: %s\n", buf_text(&error));
+        (void)fprintf(stderr, "mailrace-bench: %s\n", buf_text(&error));
     close_all(&internet);
     (void)uv_loop_close(&loop);
     buf_release(&error);
@@ -274,7 +274,7 @@ int internet_main(int argc, char **argv)
     struct buf text = {0};
     int status      = EX_OK;
     if (!options_parse(rows, count, argc, argv, &text)) {
-        fprintf(stderr, "mailrace-bench: %s\n", buf_text(&text));
+        (void)fprintf(stderr, "mailrace-bench: %s\n", buf_text(&text));
         status = EX_USAGE;
     } else if (o.help) {
         options_usage(rows, count, "internet", &text);

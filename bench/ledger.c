@@ -118,8 +118,7 @@ static struct receipt *new_receipt(struct ledger *l)
 {
     size_t block = l->receipt_count / BLOCK_RECEIPTS, at = l->receipt_count % BLOCK_RECEIPTS;
     if (at == 0) {
-        l->receipt_blocks =
-            mem_resize(l->receipt_blocks, (block + 1) * sizeof l->receipt_blocks[0]);
+        l->receipt_blocks = mem_resize(l->receipt_blocks, (block + 1) * sizeof(struct receipt *));
         l->receipt_blocks[block] = mem_new_array(BLOCK_RECEIPTS, sizeof(struct receipt));
     }
     l->receipt_count++;
@@ -169,7 +168,7 @@ void ledger_refuse(struct ledger *l, struct span rcpt, struct span reply)
         table_insert(&l->refusals, &refusal->by_rcpt, keep(l, rcpt));
         if (l->refusal_count % REFUSALS_STEP == 0)
             l->all_refusals = mem_resize(l->all_refusals, (l->refusal_count + REFUSALS_STEP) *
-                                                              sizeof l->all_refusals[0]);
+                                                              sizeof(struct refusal *));
         l->all_refusals[l->refusal_count++] = refusal;
     }
     refusal->rejected += reply.at[0] == '5';

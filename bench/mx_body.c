@@ -8,6 +8,11 @@
 #include <openssl/evp.h>
 #include <string.h>
 
+/* Where a step is in what was fed; 'from' is where the bytes begin that were not taken yet. */
+struct cursor {
+    const char *from, *at, *end;
+};
+
 void mx_body_init(struct mx_body *b)
 {
     memset(b, 0, sizeof *b);
@@ -122,96 +127,102 @@ static size_t run_length(struct span rest)
     return lf;
 }
 
-/* In the middle of a line; returns how many bytes were looked at. */
-static size_t step_text(struct mx_body *b, struct span rest)
+/* In the middle of a line. */
+static void step_text(struct mx_body *b, struct cursor *c)
 {
-    size_t run = run_length(rest);
+    struct span rest = span_make(c->at, (size_t)(c->end - c->at));
+    size_t run       = run_length(rest);
     inspect(b, span_first(rest, run));
+    c->at += run;
     if (run == rest.len)
-        return run;
-    if (rest.at[run] == '\r') {
+        return;
+    if (*c->at++ == '\r') {
         b->state = MX_BODY_CR;
-    } else {
-        note(b, VIOLATION_bare_lf);
-        end_line(b);
-        b->state = MX_BODY_TEXT; /* only CRLF begins a line at which a dot counts */
+        return;
     }
-    return run + 1;
+    note(b, VIOLATION_bare_lf); /* and only CRLF begins a line at which a dot counts */
+    end_line(b);
 }
 
-static size_t step_cr(struct mx_body *b, struct span rest)
+static void step_cr(struct mx_body *b, struct cursor *c)
 {
-    if (rest.at[0] == '\n') {
+    if (*c->at == '\n') {
+        c->at++;
         end_line(b);
         b->state = MX_BODY_LINE_START;
-        return 1;
+        return;
     }
     note(b, VIOLATION_bare_cr);
     b->state = MX_BODY_TEXT;
-    return 0;
 }
+
+/* A dot here is not part of the content. */
+static void step_line_start(struct mx_body *b, struct cursor *c)
+{
+    b->state = MX_BODY_TEXT;
+    if (*c->at != '.')
+        return;
+    take(b, c->from, c->at);
+    c->from  = ++c->at;
+    b->state = MX_BODY_DOT;
+}
+
+static void step_dot(struct mx_body *b, struct cursor *c)
+{
+    if (*c->at == '\r') {
+        c->at++;
+        b->state = MX_BODY_DOT_CR; /* held back: it may be the end */
+        return;
+    }
+    if (*c->at != '.')
+        note(b, VIOLATION_dot_not_stuffed);
+    b->state = MX_BODY_TEXT;
+}
+
+static void step_dot_cr(struct mx_body *b, struct cursor *c)
+{
+    if (*c->at == '\n') {
+        c->at++;
+        c->from  = c->at;
+        b->state = MX_BODY_ENDED;
+        return;
+    }
+    note(b, VIOLATION_dot_not_stuffed);
+    note(b, VIOLATION_bare_cr);
+    take(b, "\r", "\r" + 1);
+    c->from  = c->at;
+    b->state = MX_BODY_TEXT;
+}
+
+typedef void step_fn(struct mx_body *b, struct cursor *c);
+
+static step_fn *const steps[MX_BODY_ENDED] = {
+    [MX_BODY_LINE_START] = step_line_start,
+    [MX_BODY_DOT]        = step_dot,
+    [MX_BODY_DOT_CR]     = step_dot_cr,
+    [MX_BODY_TEXT]       = step_text,
+    [MX_BODY_CR]         = step_cr,
+};
 
 size_t mx_body_feed(struct mx_body *b, struct span bytes)
 {
-    const char *from = bytes.at, *at = bytes.at, *end = bytes.at + bytes.len;
-    while (at < end && b->state != MX_BODY_ENDED) {
-        switch (b->state) {
-        case MX_BODY_LINE_START:
-            b->state = MX_BODY_TEXT;
-            if (*at != '.')
-                break;
-            take(b, from, at);
-            from     = ++at; /* the dot is not part of the content */
-            b->state = MX_BODY_DOT;
-            break;
-        case MX_BODY_DOT:
-            if (*at == '\r') {
-                at++;
-                b->state = MX_BODY_DOT_CR; /* held back: it may be the end */
-                break;
-            }
-            if (*at != '.')
-                note(b, VIOLATION_dot_not_stuffed);
-            b->state = MX_BODY_TEXT;
-            break;
-        case MX_BODY_DOT_CR:
-            if (*at == '\n') {
-                at++;
-                b->state = MX_BODY_ENDED;
-                return (size_t)(at - bytes.at);
-            }
-            note(b, VIOLATION_dot_not_stuffed);
-            note(b, VIOLATION_bare_cr);
-            take(b, "\r", "\r" + 1);
-            from     = at;
-            b->state = MX_BODY_TEXT;
-            break;
-        case MX_BODY_TEXT:
-            at += step_text(b, span_make(at, (size_t)(end - at)));
-            break;
-        case MX_BODY_CR:
-            at += step_cr(b, span_make(at, (size_t)(end - at)));
-            break;
-        case MX_BODY_ENDED:
-            break;
-        }
-    }
+    struct cursor c = {bytes.at, bytes.at, bytes.at + bytes.len};
+    while (c.at < c.end && b->state != MX_BODY_ENDED)
+        steps[b->state](b, &c);
     if (b->state != MX_BODY_DOT && b->state != MX_BODY_DOT_CR)
-        take(b, from, end);
-    return bytes.len;
+        take(b, c.from, c.at);
+    return (size_t)(c.at - bytes.at);
 }
 
 void mx_body_feed_chunk(struct mx_body *b, struct span bytes)
 {
-    struct span rest = bytes;
-    if (b->state == MX_BODY_LINE_START)
-        b->state = MX_BODY_TEXT;
-    while (rest.len > 0) {
-        rest = span_skip(rest, b->state == MX_BODY_CR ? step_cr(b, rest) : step_text(b, rest));
+    struct cursor c = {bytes.at, bytes.at, bytes.at + bytes.len};
+    while (c.at < c.end) {
         if (b->state == MX_BODY_LINE_START)
-            b->state = MX_BODY_TEXT;
+            b->state = MX_BODY_TEXT; /* dots mean nothing here */
+        steps[b->state](b, &c);
     }
-    take(b, bytes.at, bytes.at + bytes.len);
+    take(b, c.from, c.at);
 }
 
 void mx_body_end(struct mx_body *b, uint8_t sha256[LEDGER_SHA256_BYTES])

@@ -156,19 +156,20 @@ static void count_content(struct tally *tally, uint64_t bytes)
     tally->bytes += bytes;
 }
 
-static void record_rcpt(const struct mx_transaction *t, size_t n, const struct mx_body *body,
-                        const struct letter *letter, struct span id, const struct mx_delivery *d)
+/* A domain counts a content once, however many of its recipients shared it. */
+static bool is_first_for(struct domain *domain, const struct mx_delivery *d)
 {
-    struct domain *domain = t->rcpts[n].domain;
-    ledger_receive(d->ledger, letter, mx_transaction_rcpt(t, n), d->tls != NULL, d->wall_ms);
-    d->ledger->total.recipients++;
-    d->host->tally.recipients++;
-    if (domain == NULL)
-        return;
-    domain->tally.recipients++;
-    if (domain->last_transaction == d->ledger->total.messages)
-        return;
+    bool is_first            = domain->last_transaction != d->ledger->total.messages;
     domain->last_transaction = d->ledger->total.messages;
+    return is_first;
+}
+
+static void record_domain(const struct mx_transaction *t, struct domain *domain,
+                          const struct mx_body *body, struct span id, const struct mx_delivery *d)
+{
+    domain->tally.recipients++;
+    if (!is_first_for(domain, d))
+        return;
     domain->tally.transactions++;
     count_content(&domain->tally, body->bytes);
     if (domain->p.store)
@@ -185,9 +186,15 @@ void mx_transaction_record(const struct mx_transaction *t, struct mx_body *body,
     count_content(&d->ledger->total, body->bytes);
     count_content(&d->host->tally, body->bytes);
     judge(t, body, id, sha256, d);
-    for (size_t i = 0; i < t->count; i++)
-        if (!t->rcpts[i].refused)
-            record_rcpt(t, i, body, letter, id, d);
+    for (size_t i = 0; i < t->count; i++) {
+        if (t->rcpts[i].refused)
+            continue;
+        ledger_receive(d->ledger, letter, mx_transaction_rcpt(t, i), d->tls != NULL, d->wall_ms);
+        d->ledger->total.recipients++;
+        d->host->tally.recipients++;
+        if (t->rcpts[i].domain != NULL)
+            record_domain(t, t->rcpts[i].domain, body, id, d);
+    }
     if (d->host->p.store)
         store(t, body, id, d, &d->host->letters);
 }

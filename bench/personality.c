@@ -137,6 +137,12 @@ static bool take(struct personality *p, const struct knob *knob, struct arena *t
     return false;
 }
 
+static void put_keys(struct buf *out)
+{
+    for (size_t i = 0; i < KNOBS; i++)
+        buf_printf(out, "%s%s", i > 0 ? " " : "", knobs[i].name);
+}
+
 bool personality_set(struct personality *p, struct arena *texts, struct span word,
                      struct buf *error)
 {
@@ -157,7 +163,8 @@ bool personality_set(struct personality *p, struct arena *texts, struct span wor
         p->set |= (uint64_t)1 << i;
         return true;
     }
-    buf_printf(error, "unknown key '%.*s'", (int)name.len, name.at);
+    buf_printf(error, "unknown key '%.*s'; there are: ", (int)name.len, name.at);
+    put_keys(error);
     return false;
 }
 
@@ -200,10 +207,4 @@ uint64_t personality_ttl_s(const struct personality *p)
 uint64_t personality_idle_ms(const struct personality *p)
 {
     return p->idle_ms > 0 ? p->idle_ms : PERSONALITY_IDLE_MS;
-}
-
-void personality_keys(struct buf *out)
-{
-    for (size_t i = 0; i < KNOBS; i++)
-        buf_printf(out, "%s%s", i > 0 ? " " : "", knobs[i].name);
 }

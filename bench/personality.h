@@ -112,5 +112,3 @@ bool personality_rules_mailboxes(const struct personality *p);
 bool personality_rules_host(const struct personality *p);
 uint64_t personality_ttl_s(const struct personality *p);
 uint64_t personality_idle_ms(const struct personality *p);
-/* The names of all keys, one after the other. */
-void personality_keys(struct buf *out);

@@ -104,14 +104,12 @@ static bool run_personality(struct scenario *s, struct span name, struct span *l
     while (scenario_word(line, scratch, &word))
         if (!apply(s, &p, word, error))
             return false;
-    struct named *named = (struct named *)scenario_personality(s, name);
     if (scenario_personality(s, name) != NULL) {
-        named    = CONTAINER_OF(table_find(&s->personalities, name), struct named, by_name);
-        named->p = p;
-        return true;
+        buf_put_text(error, "there is a personality of that name");
+        return false;
     }
-    named    = arena_new(&s->arena, sizeof *named);
-    named->p = p;
+    struct named *named = arena_new(&s->arena, sizeof *named);
+    named->p            = p;
     table_insert(&s->personalities, &named->by_name,
                  span_make(arena_text(&s->arena, name), name.len));
     return true;
@@ -271,7 +269,8 @@ static bool run_line(struct scenario *s, struct span line, struct buf *error)
     for (size_t i = 0; i < sizeof directives / sizeof directives[0]; i++) {
         if (!span_is(word, directives[i].name))
             continue;
-        if (scenario_word(&line, second, &name) && name.len > 0 && name.len <= WORLD_NAME_BYTES_MAX)
+        if (scenario_word(&line, second, &name) && name.len > 0 &&
+            name.len <= WORLD_NAME_BYTES_MAX && name.at[0] != '.')
             return directives[i].run(s, name, &line, error);
         buf_printf(error, "'%s' needs a name", directives[i].name);
         return false;

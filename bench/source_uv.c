@@ -329,8 +329,9 @@ static int hand_over(const struct source_options *o)
     struct source *source = mem_new(sizeof *source);
     struct buf list = {0}, error = {0};
     char date[DATE_BYTES];
+    struct tm utc;
     time_t now = (time_t)(wall_ms() / 1000);
-    (void)strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S +0000", gmtime(&now));
+    (void)strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S +0000", gmtime_r(&now, &utc));
     source->options        = o;
     source->mail_config    = (struct source_mail_config){o->id, o->list, date, o->bytes};
     source->session_config = (struct source_session_config){o->helo, o->sender, o->pipelining};
@@ -346,7 +347,7 @@ static int hand_over(const struct source_options *o)
         status = report(source);
     }
     if (error.len > 0)
-        fprintf(stderr, "mailrace-bench: %s\n", buf_text(&error));
+        (void)fprintf(stderr, "mailrace-bench: %s\n", buf_text(&error));
     (void)uv_loop_close(&source->loop);
     source_mail_release(&source->mail);
     source_plan_release(&source->plan);
@@ -403,7 +404,7 @@ int source_main(int argc, char **argv)
     struct buf text = {0};
     int status      = EX_OK;
     if (!options_parse(rows, count, argc, argv, &text)) {
-        fprintf(stderr, "mailrace-bench: %s\n", buf_text(&text));
+        (void)fprintf(stderr, "mailrace-bench: %s\n", buf_text(&text));
         status = EX_USAGE;
     } else if (o.help) {
         options_usage(rows, count, "source", &text);

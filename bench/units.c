@@ -19,11 +19,11 @@ static const struct unit durations[] = {
     {"",   1       }
 };
 static const struct unit sizes[] = {
-    {"k", 1024              },
-    {"K", 1024              },
-    {"M", 1024 * 1024       },
-    {"G", 1024 * 1024 * 1024},
-    {"",  1                 }
+    {"k", 1024      },
+    {"K", 1024      },
+    {"M", 1048576   },
+    {"G", 1073741824},
+    {"",  1         }
 };
 
 static bool with_unit(struct span text, const struct unit *units, size_t count, uint64_t *value)

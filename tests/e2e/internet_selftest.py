@@ -8,6 +8,7 @@ The other end-to-end tests believe what this program counts, so here it is count
 import hashlib
 import json
 import os
+import re
 import signal
 import smtplib
 import socket
@@ -944,6 +945,23 @@ def wrong_words_are_explained():
     with World(SCENARIO) as w:
         assert "error" in w.ask("set host nobody.test dead")[0] and "error" in w.ask("set host mx.plain.test x=1")[0]
         assert "error" in w.ask("nonsense")[0]
+
+
+@test
+def the_manual_names_every_option_and_key():
+    here = os.path.dirname(os.path.abspath(__file__))
+    with open(os.path.join(here, "..", "..", "docs", "man", "mailrace-bench.1"), encoding="ascii") as file:
+        words = set(re.findall(r"[a-z0-9][a-z0-9-]*", file.read()))
+    missing = []
+    for subcommand in ("internet", "source"):
+        text = subprocess.run([PROGRAM, subcommand, "--help"], stdout=subprocess.PIPE, text=True, check=True).stdout
+        missing += [option for option in re.findall(r"--([a-z-]+)", text) if option not in words]
+    result = subprocess.run([PROGRAM, "internet", "--scenario", "-"], input="domain x colour=red\n", text=True,
+                            stderr=subprocess.PIPE, check=False)
+    keys = result.stderr.strip().split(": ")[-1].split()
+    assert len(keys) > 40
+    missing += [key for key in keys if key.removeprefix("at-") not in words]
+    assert missing == ["help", "help"], missing
 
 
 def main():
