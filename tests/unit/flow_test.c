@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+#include "mta/queue/batch.h"
+#include "mta/queue/flow.h"
+#include "tests/unit/check.h"
+
+enum { FULL = 100, BIG = 1, SMALL = 2, THIRD = 3 };
+
+struct ring {
+    struct flow_ring flows;
+    struct batch batches[4096];
+    size_t count;
+};
+
+static void start(struct ring *r)
+{
+    *r = (struct ring){0};
+    flow_ring_init(&r->flows, 1);
+}
+
+/* 'recipients' is noted in count; nothing here looks at recipients themselves. */
+static struct batch *add(struct ring *r, uint64_t flow, uint32_t recipients)
+{
+    struct batch *b = &r->batches[r->count++];
+    b->count        = recipients;
+    flow_ring_add(&r->flows, flow, b, false, FULL);
+    return b;
+}
+
+/* Takes the next job as the queue does; gives the flow and how many. */
+static uint64_t take(struct ring *r, uint32_t *recipients)
+{
+    struct batch *b = flow_ring_next(&r->flows, FULL);
+    if (b == NULL)
+        return 0;
+    uint64_t flow = b->flow->flow_id;
+    *recipients   = b->count < FULL ? b->count : FULL;
+    flow_ring_charge(b, *recipients, FULL);
+    b->count -= *recipients;
+    if (b->count == 0)
+        flow_ring_remove(&r->flows, b);
+    return flow;
+}
+
+static void drain(struct ring *r)
+{
+    uint32_t recipients;
+    while (take(r, &recipients) != 0)
+        continue;
+    assert_int_equal(r->flows.batches, 0);
+    assert_int_equal(r->flows.by_flow.count, 0);
+    flow_ring_release(&r->flows);
+}
+
+static void one_flow_goes_in_order(void **state)
+{
+    (void)state;
+    static struct ring r;
+    start(&r);
+    struct batch *first = add(&r, BIG, 1), *second = add(&r, BIG, 1);
+    assert_ptr_equal(flow_ring_next(&r.flows, FULL), first);
+    flow_ring_remove(&r.flows, first);
+    assert_ptr_equal(flow_ring_next(&r.flows, FULL), second);
+    flow_ring_add(&r.flows, BIG, first, true, FULL); /* comes back untried */
+    assert_ptr_equal(flow_ring_next(&r.flows, FULL), first);
+    drain(&r);
+}
+
+static void a_new_flow_is_served_next(void **state)
+{
+    (void)state;
+    static struct ring r;
+    start(&r);
+    uint32_t recipients;
+    for (size_t i = 0; i < 1000; i++)
+        (void)add(&r, BIG, 1);
+    for (size_t i = 0; i < 7; i++)
+        assert_int_equal(take(&r, &recipients), BIG);
+    (void)add(&r, SMALL, 1);
+    assert_int_equal(take(&r, &recipients), SMALL);
+    drain(&r);
+}
+
+static void two_big_flows_share_by_what_they_cost(void **state)
+{
+    (void)state;
+    static struct ring r;
+    start(&r);
+    for (size_t i = 0; i < 2000; i++) /* single recipients against full transactions */
+        (void)add(&r, BIG, 1);
+    (void)add(&r, SMALL, 100000);
+    uint64_t jobs[4] = {0}, cost[4] = {0};
+    uint32_t recipients;
+    for (size_t i = 0; i < 1000; i++) {
+        uint64_t flow = take(&r, &recipients);
+        jobs[flow]++;
+        cost[flow] += recipients + FULL / 4;
+    }
+    assert_true(cost[BIG] * 10 < cost[SMALL] * 11 && cost[SMALL] * 10 < cost[BIG] * 11);
+    assert_true(jobs[BIG] < 6 * jobs[SMALL]); /* and not a hundred times as many */
+    drain(&r);
+}
+
+static void coming_back_again_and_again_wins_no_more_than_a_share(void **state)
+{
+    (void)state;
+    static struct ring r;
+    start(&r);
+    for (size_t i = 0; i < 2000; i++)
+        (void)add(&r, BIG, FULL);
+    size_t served[4] = {0};
+    uint32_t recipients;
+    for (size_t i = 0; i < 1000; i++) { /* SMALL has one message ready at any time, never two */
+        if (served[SMALL] == r.count - 2000)
+            (void)add(&r, SMALL, FULL);
+        served[take(&r, &recipients)]++;
+    }
+    assert_in_range(served[SMALL], 400, 510);
+    drain(&r);
+}
+
+static void no_flow_starves(void **state)
+{
+    (void)state;
+    static struct ring r;
+    start(&r);
+    uint32_t recipients;
+    for (size_t i = 0; i < 500; i++) {
+        (void)add(&r, BIG, 150);
+        (void)add(&r, SMALL, 3);
+        (void)add(&r, THIRD, 40);
+    }
+    size_t since[4] = {0};
+    for (size_t i = 0; i < 600; i++) {
+        uint64_t flow = take(&r, &recipients);
+        for (uint64_t other = BIG; other <= THIRD; other++)
+            since[other] = other == flow ? 0 : since[other] + 1;
+        for (uint64_t other = BIG; other <= THIRD; other++)
+            assert_in_range(since[other], 0, 12);
+    }
+    drain(&r);
+}
+
+static void a_flow_lives_as_long_as_its_messages(void **state)
+{
+    (void)state;
+    struct flow *f = flow_new(span_of("weekly"), 5);
+    assert_string_equal(f->name, "weekly");
+    assert_int_equal(f->id, 5);
+    flow_free(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_flow_goes_in_order),
+        cmocka_unit_test(a_new_flow_is_served_next),
+        cmocka_unit_test(two_big_flows_share_by_what_they_cost),
+        cmocka_unit_test(coming_back_again_and_again_wins_no_more_than_a_share),
+        cmocka_unit_test(no_flow_starves),
+        cmocka_unit_test(a_flow_lives_as_long_as_its_messages),
+    };
+    return RUN(tests);
+}

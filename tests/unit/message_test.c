@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+#include "mta/queue/job.h"
+#include "mta/queue/message.h"
+#include "mta/queue/recipient.h"
+#include "tests/unit/check.h"
+#include <string.h>
+
+static struct message *a_message(const char *sender)
+{
+    struct envelope envelope = {.sender = sender, .envid = "", .ret = RET_HDRS};
+    return message_new(7, &envelope);
+}
+
+static uint32_t add(struct message *m, const char *address, unsigned notify)
+{
+    struct envelope_rcpt rcpt = {.address = address, .orcpt = "", .notify = (uint8_t)notify};
+    return message_add_rcpt(m, &rcpt);
+}
+
+static void a_message_owns_its_texts(void **state)
+{
+    (void)state;
+    char sender[] = "s@s.example", address[] = "u@a.example", flow[] = "weekly";
+    struct message *m = a_message(sender);
+    (void)add(m, address, NOTIFY_DELAY);
+    message_set_flow(m, span_of(flow));
+    message_set_message_id(m, span_of("x@y"));
+    memset(sender, '?', sizeof sender - 1);
+    memset(address, '?', sizeof address - 1);
+    memset(flow, '?', sizeof flow - 1);
+    assert_string_equal(m->envelope.sender, "s@s.example");
+    assert_int_equal(m->envelope.ret, RET_HDRS);
+    assert_string_equal(m->rcpts[0].address, "u@a.example");
+    assert_string_equal(m->rcpts[0].orcpt, "");
+    assert_int_equal(m->rcpts[0].notify, NOTIFY_DELAY);
+    assert_string_equal(m->flow_name, "weekly");
+    assert_string_equal(m->message_id, "x@y");
+    message_free(m);
+}
+
+static void recipients_keep_their_index(void **state)
+{
+    (void)state;
+    struct message *m = a_message("");
+    char address[64];
+    for (uint32_t i = 0; i < 1000; i++) {
+        (void)snprintf(address, sizeof address, "u%u@a.example", i);
+        assert_int_equal(add(m, address, 0), i);
+    }
+    assert_string_equal(m->rcpts[123].address, "u123@a.example");
+    assert_int_equal(m->rcpts[999].state, RCPT_WAITING);
+    message_free(m);
+}
+
+static void a_recipient_costs_little_beside_its_address(void **state)
+{
+    (void)state;
+    struct message *m = a_message("s@s.example");
+    enum { COUNT = 65536 };
+    size_t text = 0;
+    char address[64];
+    for (uint32_t i = 0; i < COUNT; i++) {
+        text += (size_t)snprintf(address, sizeof address, "user%u@a.example", i) + 1;
+        (void)add(m, address, 0);
+    }
+    assert_in_range(message_memory(m) - text, 1, COUNT * RECIPIENT_HOT_BYTES_MAX);
+    message_free(m);
+}
+
+static void notes_are_shared_and_freed_with_the_last_holder(void **state)
+{
+    (void)state;
+    struct message *m = a_message("");
+    for (size_t i = 0; i < 3; i++)
+        (void)add(m, "u@a.example", 0);
+    struct attempt attempt    = {.code = 450, .text = "later", .mx = "mx.example"};
+    struct attempt_note *note = attempt_note_new(&attempt);
+    for (size_t i = 0; i < 3; i++)
+        recipient_set_last(&m->rcpts[i], note);
+    assert_int_equal(note->refs, 4);
+    recipient_set_last(&m->rcpts[0], note); /* the same once more */
+    assert_int_equal(note->refs, 4);
+    attempt_note_release(note);
+    assert_string_equal(m->rcpts[2].last->attempt.mx, "mx.example");
+    message_free(m); /* the sanitizer tells whether the note is gone */
+}
+
+static void states_keep_the_counts_of_their_message(void **state)
+{
+    (void)state;
+    struct message *m = a_message("s@s.example");
+    for (size_t i = 0; i < 2; i++)
+        (void)add(m, "u@a.example", 0);
+    m->live = 2;
+    recipient_set_state(m, &m->rcpts[0], RCPT_OWES_FAILURE);
+    recipient_set_state(m, &m->rcpts[1], RCPT_HELD);
+    assert_int_equal(m->live, 2);
+    assert_int_equal(m->owing, 1);
+    recipient_set_state(m, &m->rcpts[0], RCPT_ENDED);
+    recipient_set_state(m, &m->rcpts[1], RCPT_WAITING);
+    assert_int_equal(m->live, 1);
+    assert_int_equal(m->owing, 0);
+    message_free(m);
+}
+
+static void attempts_do_not_wrap(void **state)
+{
+    (void)state;
+    struct recipient r = {.attempts = UINT16_MAX - 1};
+    recipient_count_attempt(&r);
+    recipient_count_attempt(&r);
+    assert_int_equal(r.attempts, UINT16_MAX);
+}
+
+static void a_job_settles_one_recipient_or_all_the_others(void **state)
+{
+    (void)state;
+    struct job *job           = job_new(3);
+    const unsigned char no[3] = {5, 1, 1}, later[3] = {4, 3, 0};
+    char words[] = "no such user";
+    job_settle(job, 1, JOB_FAILED, 550, no, span_of(words), "mx.example");
+    memset(words, '?', sizeof words - 1);
+    job_settle_rest(job, JOB_DEFERRED, 451, later, span_of("wait"), "mx.example");
+    assert_int_equal(job->rcpts[0].verdict, JOB_DEFERRED);
+    assert_int_equal(job->rcpts[1].verdict, JOB_FAILED);
+    assert_int_equal(job->rcpts[2].attempt.code, 451);
+    assert_string_equal(job->rcpts[1].attempt.text, "no such user");
+    assert_ptr_equal(job->rcpts[0].attempt.text, job->rcpts[2].attempt.text);
+    assert_int_equal(job->rcpts[1].attempt.enhanced[0], 5);
+    job_free(job);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_message_owns_its_texts),
+        cmocka_unit_test(recipients_keep_their_index),
+        cmocka_unit_test(a_recipient_costs_little_beside_its_address),
+        cmocka_unit_test(notes_are_shared_and_freed_with_the_last_holder),
+        cmocka_unit_test(states_keep_the_counts_of_their_message),
+        cmocka_unit_test(attempts_do_not_wrap),
+        cmocka_unit_test(a_job_settles_one_recipient_or_all_the_others),
+    };
+    return RUN(tests);
+}
