@@ -54,6 +54,12 @@ enum smtp_phase client_fail(struct smtp_client *c, enum smtp_cause cause, enum s
     bool in_step = cause == SMTP_CAUSE_REPLY || cause == SMTP_CAUSE_POLICY;
     if (!in_step || c->owed_count > 0)
         return SMTP_PHASE_DONE;
+    return client_leave(c);
+}
+
+enum smtp_phase client_leave(struct smtp_client *c)
+{
+    c->is_leaving = true;
     client_command(c, SMTP_QUIT, "QUIT");
     return SMTP_PHASE_QUITTING;
 }
@@ -218,20 +224,26 @@ void client_pump(struct smtp_client *c)
     }
 }
 
+/* Nothing is left to say, and nothing worth hearing. */
+static bool is_finished(const struct smtp_client *c)
+{
+    bool has_left = c->phase == SMTP_PHASE_QUITTING && c->is_leaving && c->out_len == 0;
+    return c->phase == SMTP_PHASE_DONE || has_left;
+}
+
 unsigned smtp_client_wants(const struct smtp_client *c)
 {
-    unsigned wants = 0;
-    if (client_has_result(c))
-        wants |= SMTP_WANT_RESULT;
-    if (c->phase == SMTP_PHASE_DONE)
-        return wants != 0 ? wants : SMTP_WANT_CLOSE;
+    bool has_result = client_has_result(c);
+    unsigned wants  = has_result ? SMTP_WANT_RESULT : 0U;
+    if (is_finished(c))
+        return has_result ? wants : SMTP_WANT_CLOSE;
     if (smtp_client_output(c).len > 0)
         wants |= SMTP_WANT_WRITE;
     if (c->phase == SMTP_PHASE_BODY && c->body_is_wanted)
         wants |= SMTP_WANT_BODY;
     if (c->phase == SMTP_PHASE_TLS)
         wants |= SMTP_WANT_TLS;
-    else if (!client_has_result(c))
+    else if (!has_result)
         wants |= SMTP_WANT_READ | (c->phase == SMTP_PHASE_IDLE ? SMTP_WANT_JOB : 0U);
     return wants;
 }
@@ -267,9 +279,6 @@ enum smtp_timer smtp_client_timer(const struct smtp_client *c)
         return SMTP_TIMER_BLOCK;
     case SMTP_PHASE_IN_DOUBT:
         return SMTP_TIMER_END_OF_DATA;
-    case SMTP_PHASE_QUITTING:
-    case SMTP_PHASE_DONE:
-        return SMTP_TIMER_QUIT;
     default:
         return SMTP_TIMER_COMMAND;
     }

@@ -136,8 +136,8 @@ enum smtp_phase {
 
 /*
  * Why a session ended before or between transactions, or in one without being its recipients'
- * matter.  Known as soon as it is: with 4xx and 5xx the client then says QUIT by itself, as RFC
- * 5321 4.1.1.10 wants it, and need not be waited for.
+ * matter.  With 4xx and 5xx the client says QUIT by itself, as RFC 5321 4.1.1.10 wants it, and when
+ * that is written it wants to be closed.
  */
 struct smtp_failure {
     enum smtp_cause cause; /* REPLY, LOST, PROTOCOL, POLICY */
@@ -181,6 +181,7 @@ struct smtp_client {
     bool ehlo_first_line; /* the next line of the reply to EHLO holds no keyword */
     bool needs_rset;      /* the transaction before did not reach its end of data */
     bool body_is_wanted, body_is_last;
+    bool is_leaving; /* QUIT was our own idea: its reply is not awaited */
     unsigned char auth_offered, auth_tried, auth_now; /* sets of bits of client_auth.c */
     unsigned char auth_step;
     unsigned offered;            /* enum smtp_ext bits of the last EHLO */
@@ -255,8 +256,7 @@ enum smtp_timer {
     SMTP_TIMER_DATA,
     SMTP_TIMER_BLOCK,
     SMTP_TIMER_END_OF_DATA,
-    SMTP_TIMER_IDLE,
-    SMTP_TIMER_QUIT, /* short: nobody waits for it */
+    SMTP_TIMER_IDLE
 };
 enum smtp_timer smtp_client_timer(const struct smtp_client *c);
 /* Why the session is over; cause REPLY with code 0: it was quit in peace, or it is not over. */

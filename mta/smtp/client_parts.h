@@ -21,6 +21,8 @@ typedef enum smtp_phase client_reply_fn(struct smtp_client *c, const struct smtp
  */
 enum smtp_phase client_fail(struct smtp_client *c, enum smtp_cause cause, enum smtp_verb stage,
                             const struct smtp_reply *reply);
+/* QUIT, whose reply is not awaited. */
+enum smtp_phase client_leave(struct smtp_client *c);
 /* The peer broke the protocol in its reply to 'stage': undecided recipients are told so. */
 enum smtp_phase client_break(struct smtp_client *c, enum smtp_verb stage);
 void client_enter(struct smtp_client *c, enum smtp_phase next);

@@ -57,8 +57,7 @@ static enum smtp_phase finish(struct smtp_client *c, bool reached_end_of_data)
     c->needs_rset = !reached_end_of_data;
     if (c->mail_max == 0 || c->mails_sent < c->mail_max)
         return SMTP_PHASE_IDLE;
-    client_command(c, SMTP_QUIT, "QUIT");
-    return SMTP_PHASE_QUITTING;
+    return client_leave(c);
 }
 
 static void next_envelope_command(struct smtp_client *c)
