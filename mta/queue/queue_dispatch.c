@@ -97,11 +97,14 @@ static struct job *make_job(const struct batch *b)
 {
     struct job *job = job_new(b->count);
     size_t at       = 0;
-    for (struct recipient *r = b->first; r != NULL; r = r->next)
+    job->attempts   = b->first->attempts;
+    for (struct recipient *r = b->first; r != NULL; r = r->next) {
+        job->attempts    = r->attempts < job->attempts ? r->attempts : job->attempts;
         job->rcpts[at++] = (struct job_rcpt){
             .recipient = r,
             .envelope  = {.address = r->address, .orcpt = r->orcpt, .notify = r->notify},
         };
+    }
     return job;
 }
 
