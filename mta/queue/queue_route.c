@@ -115,6 +115,25 @@ static bool is_over(uint64_t idle_ms, uint64_t now_ms, size_t count, size_t coun
     return count > count_max || now_ms - idle_ms >= QUEUE_IDLE_MS;
 }
 
+/* Its answer is on its way, and forgotten it would be asked for again. */
+static bool is_awaited(const struct queue *q, const struct domain *d)
+{
+    return d->route == ROUTE_ASKED && q->idle_domain_count <= QUEUE_IDLE_DOMAINS_MAX;
+}
+
+/* A slow rate is remembered longer than the site: else it could start afresh. */
+static bool is_paced(const struct queue *q, struct site *s)
+{
+    return !throttle_is_fresh(&s->run_by->throttle, &s->run_by->limits, q->now_ms) &&
+           q->idle_site_count <= QUEUE_IDLE_SITES_MAX;
+}
+
+static void stay_idle(struct list *idle, struct list *in_idle, uint64_t *idle_ms, uint64_t now_ms)
+{
+    *idle_ms = now_ms;
+    list_move(idle, in_idle);
+}
+
 void route_drop_idle(struct queue *q)
 {
     struct list *node;
@@ -122,13 +141,19 @@ void route_drop_idle(struct queue *q)
         struct domain *d = CONTAINER_OF(node, struct domain, in_idle);
         if (!is_over(d->idle_ms, q->now_ms, q->idle_domain_count, QUEUE_IDLE_DOMAINS_MAX))
             break;
-        drop_domain(q, d);
+        if (is_awaited(q, d))
+            stay_idle(&q->idle_domains, &d->in_idle, &d->idle_ms, q->now_ms);
+        else
+            drop_domain(q, d);
     }
     while ((node = list_first(&q->idle_sites)) != NULL) {
         struct site *s = CONTAINER_OF(node, struct site, in_idle);
         if (!is_over(s->idle_ms, q->now_ms, q->idle_site_count, QUEUE_IDLE_SITES_MAX))
             break;
-        drop_site(q, s);
+        if (is_paced(q, s))
+            stay_idle(&q->idle_sites, &s->in_idle, &s->idle_ms, q->now_ms);
+        else
+            drop_site(q, s);
     }
 }
 

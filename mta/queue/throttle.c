@@ -39,6 +39,14 @@ uint64_t throttle_next_ms(struct throttle *t, const struct site_limits *limits, 
     return now_ms + (missing + limits->rate_per_hour - 1) / limits->rate_per_hour;
 }
 
+bool throttle_is_fresh(struct throttle *t, const struct site_limits *limits, uint64_t now_ms)
+{
+    if (t->jobs > 0 || limits->rate_per_hour == 0)
+        return t->jobs == 0;
+    fill(t, limits, now_ms);
+    return t->credit == capacity(limits);
+}
+
 bool throttle_has_room(const struct throttle *t, const struct site_limits *limits)
 {
     return t->jobs < limits->connections;

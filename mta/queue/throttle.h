@@ -21,6 +21,8 @@ enum { THROTTLE_TRANSACTION = 3600000 /* ms of an hour: a rate of 1/h earns one 
 void throttle_init(struct throttle *t, const struct site_limits *limits, uint64_t now_ms);
 /* When the next transaction may start as far as the rate goes; <= now_ms: at once. */
 uint64_t throttle_next_ms(struct throttle *t, const struct site_limits *limits, uint64_t now_ms);
+/* It has nothing to remember: a new one would allow no more. */
+bool throttle_is_fresh(struct throttle *t, const struct site_limits *limits, uint64_t now_ms);
 bool throttle_has_room(const struct throttle *t, const struct site_limits *limits);
 /* Only when throttle_next_ms() and throttle_has_room() allow. */
 void throttle_start(struct throttle *t, const struct site_limits *limits, uint64_t now_ms);
