@@ -99,11 +99,17 @@ static void drain(struct shard *shard)
         pool_drain(CONTAINER_OF(node, struct pool, by_id));
 }
 
+/* Nobody waits for an answer any more, so the resolver goes too. */
 static void cut_all(struct shard *shard)
 {
+    dns_close(shard->dns);
+    shard->dns = NULL;
     for (struct list *n = list_first(&shard->sessions); n != NULL;
-         n              = list_next(&shard->sessions, n))
-        session_cut(CONTAINER_OF(n, struct session, in_shard));
+         n              = list_next(&shard->sessions, n)) {
+        struct session *session = CONTAINER_OF(n, struct session, in_shard);
+        session->awaits_dns     = false;
+        session_cut(session);
+    }
 }
 
 static void carry_out(struct shard *shard, struct shard_order *order)
@@ -137,7 +143,7 @@ static void take_orders(struct shard *shard)
 static void take_addresses(struct shard *shard)
 {
     const struct address_result *result;
-    while ((result = dns_take_addresses(shard->dns)) != NULL)
+    while (shard->dns != NULL && (result = dns_take_addresses(shard->dns)) != NULL)
         session_on_addresses(session_of(result->tag), result);
 }
 

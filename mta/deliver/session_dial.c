@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/* Reaching a host: look-up, connection, and the next one when it fails. */
+#include "mta/base/fault.h"
+#include "mta/base/mem.h"
+#include "mta/deliver/pool.h"
+#include "mta/deliver/session_inside.h"
+#include <stdio.h>
+#include <string.h>
+
+static const struct net_address *source_for(const struct session *s, const struct net_address *to)
+{
+    const struct deliver_settings *settings = s->shard->settings;
+    const struct net_address *fit[DELIVER_SOURCES_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < settings->source_count; i++)
+        if (settings->sources[i].family == to->family)
+            fit[count++] = &settings->sources[i];
+    return count == 0 ? NULL : fit[rng_below(&s->shard->rng, count)];
+}
+
+static void connect_to(struct session *s, const struct net_address *address)
+{
+    char ip[NET_ADDRESS_TEXT_BYTES];
+    (void)snprintf(s->host, sizeof s->host, "%s", dialer_host(&s->dialer));
+    (void)snprintf(s->ip, sizeof s->ip, "%s", net_address_text(address, ip));
+    (void)snprintf(s->tls_text, sizeof s->tls_text, "none");
+    s->port = address->port;
+    wire_init(&s->wire, net_dial(s->shard->loop, address, source_for(s, address), s));
+    s->is_connected = true;
+    atomic_fetch_add(&s->shard->stats.dials, 1);
+    session_set_deadline(s, s->shard->settings->connect_ms);
+    session_enter(s, SESSION_CONNECTING);
+}
+
+/* Every host was tried: the failures together decide. */
+static void give_up(struct session *s)
+{
+    dialer_settle(&s->dialer, s->job);
+    session_bury(s);
+}
+
+void session_dial_on(struct session *s)
+{
+    struct net_address address;
+    session_disconnect(s);
+    switch (dialer_next(&s->dialer, &address)) {
+    case DIAL_LOOKUP:
+        if (s->state != SESSION_LOOKING_UP)
+            session_enter(s, SESSION_LOOKING_UP);
+        heap_remove(&s->shard->deadlines, &s->deadline); /* the resolver has its own */
+        s->awaits_dns = true;
+        dns_lookup_addresses(s->shard->dns, span_of(dialer_host(&s->dialer)), s);
+        break;
+    case DIAL_CONNECT:
+        connect_to(s, &address);
+        break;
+    case DIAL_EXHAUSTED:
+        give_up(s);
+        break;
+    }
+}
+
+void session_dial_failed(struct session *s, enum dial_failure failure, unsigned code,
+                         const unsigned char enhanced[3], const char *words, struct span said)
+{
+    char text[DIALER_TEXT_BYTES];
+    (void)snprintf(text, sizeof text, "%s[%s]:%u: %s%s%.*s", s->host, s->ip, s->port, words,
+                   said.len > 0 ? ": " : "", (int)said.len, said.at);
+    atomic_fetch_add(&s->shard->stats.dial_failures, 1);
+    dialer_failed(&s->dialer, failure, code, enhanced, code > 0 ? said : span_of(text));
+    session_dial_on(s);
+}
+
+struct session *session_dial(struct pool *pool, struct job *job)
+{
+    struct session *s = mem_new(sizeof *s);
+    s->kind           = SESSION_KIND;
+    s->shard          = pool->shard;
+    s->pool           = pool;
+    s->job            = job;
+    s->state          = SESSION_LOOKING_UP;
+    (void)snprintf(s->tls_text, sizeof s->tls_text, "none");
+    job->dials++;
+    list_push(&pool->busy, &s->in_pool);
+    list_push(&s->shard->sessions, &s->in_shard);
+    atomic_fetch_add(&s->shard->stats.sessions, 1);
+    dialer_init(&s->dialer, job->target, &s->shard->rng);
+    session_dial_on(s);
+    return s;
+}
+
+void session_on_addresses(struct session *s, const struct address_result *result)
+{
+    s->awaits_dns = false;
+    if (s->state != SESSION_LOOKING_UP)
+        return; /* it was cut off meanwhile */
+    dialer_addresses(&s->dialer, result, s->shard->settings->allow_loopback);
+    session_dial_on(s);
+}
+
+/*
+ * The host could not be greeted, or not secured as it must be: what it said decides how the next is
+ * chosen, and what the sender will read.
+ */
+void session_host_failed(struct session *s)
+{
+    const struct smtp_failure *failure = smtp_client_failure(&s->smtp);
+    const struct smtp_reply *reply     = &failure->reply;
+    bool is_policy                     = failure->cause == SMTP_CAUSE_POLICY;
+    unsigned char enhanced[3]          = {4, 4, 2};
+    char words[128];
+    if (failure->cause == SMTP_CAUSE_REPLY && reply->code != 0) {
+        bool is_final = smtp_reply_class(reply) == 5;
+        smtp_reply_status(reply, enhanced);
+        session_dial_failed(s, is_final ? DIAL_REFUSED : DIAL_BUSY, (unsigned)reply->code, enhanced,
+                            "refused", smtp_reply_text(reply));
+        return;
+    }
+    if (is_policy)
+        memcpy(enhanced, (unsigned char[]){4, 7, 10}, 3); /* ours to mend: the mail waits */
+    if (failure->cause == SMTP_CAUSE_PROTOCOL)
+        memcpy(enhanced, (unsigned char[]){4, 5, 0}, 3);
+    (void)snprintf(words, sizeof words, "%s (%s)",
+                   is_policy ? "what our configuration demands is not to be had"
+                   : failure->cause == SMTP_CAUSE_PROTOCOL ? "the host does not speak SMTP as we do"
+                                                           : "connection lost",
+                   smtp_verb_text(failure->stage));
+    session_dial_failed(s, DIAL_UNREACHABLE, 0, enhanced, words, smtp_reply_text(reply));
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of a session share; private to session*.c.  session.c: its life; session_dial.c:
+ * reaching a host; session_tls.c: securing it; session_talk.c: jobs. */
+#pragma once
+#include "mta/deliver/session.h"
+#include "mta/deliver/world.h"
+
+/* session.c */
+void session_enter(struct session *s, enum session_state next);
+void session_set_deadline(struct session *s, uint64_t in_ms);
+void session_disconnect(struct session *s);
+void session_give_job_home(struct session *s);
+/* The one place where a session dies; freed at the end of the turn.  Twice is fine. */
+void session_bury(struct session *s);
+
+/* session_dial.c: the next host or address, or the end of all of them. */
+void session_dial_on(struct session *s);
+/* This one did not work: 'words' for the sender, with what was said; then the next. */
+void session_dial_failed(struct session *s, enum dial_failure failure, unsigned code,
+                         const unsigned char enhanced[3], const char *words, struct span said);
+void session_host_failed(struct session *s);
+
+/* session_tls.c */
+enum policy_tls session_tls_policy(const struct session *s);
+enum smtp_client_tls session_tls_wish(struct session *s);
+void session_start_tls(struct session *s);
+void session_note_handshake(struct session *s);
+void session_tls_failed(struct session *s);
+/* A job is done on this connection: what helps the next one is kept. */
+void session_remember_host(struct session *s);
+
+/* session_talk.c: connected; the client core begins. */
+void session_begin_to_talk(struct session *s);
+/* Lets the core go as far as it can without another byte from the peer, and looks where it stands.
+ */
+void session_pump(struct session *s);
+/* The client core stands behind the wire: it is neither dialled nor given up. */
+bool session_is_talking(const struct session *s);
+void session_lost(struct session *s);
