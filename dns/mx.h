@@ -14,7 +14,7 @@
 #include "mta/sys/net.h"
 
 enum {
-    MX_HOSTS_MAX     = 20,  /* security.md 2 */
+    MX_HOSTS_MAX     = 20,
     MX_ADDRESSES_MAX = 10,  /* of one host that are tried */
     MX_INFLIGHT_MAX  = 500, /* questions on the wire at once; more wait */
     MX_NAME_BYTES    = 256,

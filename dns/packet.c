@@ -97,8 +97,10 @@ static void append_label(char *text, size_t *len, const uint8_t *label, size_t b
     if (*len > 0)
         text[(*len)++] = '.';
     for (size_t i = 0; i < bytes; i++) {
-        char byte      = (char)label[i];
-        text[(*len)++] = is_text(byte) ? ascii_lower(byte) : '?';
+        char byte      = ascii_lower((char)label[i]);
+        text[(*len)++] = '?';
+        if (is_text(byte))
+            text[*len - 1] = byte;
     }
 }
 
@@ -178,7 +180,9 @@ static uint32_t clip(uint32_t ttl_s, uint32_t max_s)
 static bool take_soa(struct frame *frame, uint32_t *ttl_s)
 {
     struct cursor *c = &frame->data;
-    if (!take_name(c, NULL) || !take_name(c, NULL) || c->end - c->at != SOA_NUMBERS_BYTES)
+    bool has_server  = take_name(c, NULL);
+    bool has_mailbox = has_server && take_name(c, NULL);
+    if (!has_mailbox || c->end - c->at != SOA_NUMBERS_BYTES)
         return false;
     uint32_t minimum_s = bytes_get32(c->packet + c->end - 4);
     uint32_t own_s     = frame->ttl_s;

@@ -12,7 +12,7 @@
 enum {
     DNS_NAME_BYTES_MAX  = 255,
     DNS_UDP_BYTES       = 1232, /* announced by EDNS: fits one frame everywhere */
-    DNS_RECORDS_MAX     = 100,  /* of an answer that are looked at (security.md 2) */
+    DNS_RECORDS_MAX     = 100,  /* of an answer that are looked at */
     DNS_CNAME_DEPTH_MAX = 8,
     DNS_TTL_MIN_S       = 5,
     DNS_TTL_MAX_S       = 86400,
