@@ -289,7 +289,7 @@ const struct smtp_failure *smtp_client_failure(const struct smtp_client *c)
     return &c->failure;
 }
 
-#define SMTP_VERB_TEXT(id, text) [SMTP_##id] = text,
+#define SMTP_VERB_TEXT(id, text) [SMTP_##id] = (text),
 static const char *const verb_texts[SMTP_VERB_COUNT] = {SMTP_VERBS(SMTP_VERB_TEXT)};
 #undef SMTP_VERB_TEXT
 

@@ -34,7 +34,7 @@ static const char *base64(struct span from, char into[BASE64_BYTES_MAX])
         for (size_t k = 0; k < 3; k++)
             group = group << 8 | (i + k < from.len ? (unsigned char)from.at[i + k] : 0U);
         for (size_t k = 0; k < 4; k++)
-            *to++ = i + k > from.len ? '=' : digits[group >> (18 - 6 * k) & 63];
+            *to++ = (char)(i + k > from.len ? '=' : digits[group >> (18 - 6 * k) & 63]);
     }
     *to = '\0';
     return into;
@@ -50,10 +50,16 @@ static struct span plain_message(const struct smtp_client_config *config,
     return span_make(into, user.len + password.len + 2);
 }
 
+/* RFC 4954 4: a message that makes the command too long waits for the challenge. */
 static enum smtp_phase start_plain(struct smtp_client *c)
 {
+    enum { MESSAGE_BYTES_MAX = 512 - sizeof "AUTH PLAIN \r\n" + 1 };
     char message[PLAIN_BYTES_MAX], text[BASE64_BYTES_MAX];
-    client_command(c, SMTP_AUTH, "AUTH PLAIN %s", base64(plain_message(c->config, message), text));
+    (void)base64(plain_message(c->config, message), text);
+    if (strlen(text) <= MESSAGE_BYTES_MAX)
+        client_command(c, SMTP_AUTH, "AUTH PLAIN %s", text);
+    else
+        client_command(c, SMTP_AUTH, "AUTH PLAIN");
     return SMTP_PHASE_AUTH;
 }
 

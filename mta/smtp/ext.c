@@ -2,7 +2,7 @@
 #include "mta/smtp/ext.h"
 #include "mta/base/fault.h"
 
-#define SMTP_EXT_KEYWORD(id, text) [SMTP_EXT_INDEX_##id] = text,
+#define SMTP_EXT_KEYWORD(id, text) [SMTP_EXT_INDEX_##id] = (text),
 static const char *const keywords[SMTP_EXT_COUNT] = {SMTP_EXTENSIONS(SMTP_EXT_KEYWORD)};
 #undef SMTP_EXT_KEYWORD
 

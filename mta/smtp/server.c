@@ -72,7 +72,7 @@ static const char *clean(const char *text, char into[SMTP_SERVER_TEXT_BYTES])
 {
     size_t n = 0;
     for (; text[n] != '\0' && n + 1 < SMTP_SERVER_TEXT_BYTES; n++)
-        into[n] = text[n] >= ' ' && text[n] < 0x7f ? text[n] : '?';
+        into[n] = (char)(text[n] >= ' ' && text[n] < 0x7f ? text[n] : '?');
     into[n] = '\0';
     return into;
 }

@@ -67,7 +67,7 @@ static void keep_name(struct smtp_server *s, struct span name)
 {
     size_t n = 0;
     for (; n < name.len && n + 1 < sizeof s->helo; n++)
-        s->helo[n] = name.at[n] > ' ' && name.at[n] < 0x7f ? name.at[n] : '?';
+        s->helo[n] = (char)(name.at[n] > ' ' && name.at[n] < 0x7f ? name.at[n] : '?');
     s->helo[n] = '\0';
 }
 

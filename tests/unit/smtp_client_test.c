@@ -211,6 +211,27 @@ static void credentials_that_are_too_long_are_no_fault(void **state)
     assert_int_equal(smtp_client_failure(&c)->stage, SMTP_AUTH);
 }
 
+static void a_long_credential_waits_for_the_challenge(void **state)
+{
+    static char secret[SMTP_CREDENTIAL_BYTES_MAX + 1];
+    static struct smtp_client c;
+    memset(secret, 'x', sizeof secret - 1);
+    struct smtp_client_config config = {
+        .helo = "me.example", .is_secured = true, .user = secret, .password = secret};
+    (void)state;
+    smtp_client_init(&c, &config);
+    smtp_client_feed(&c, span_of("220 x\r\n"));
+    smtp_client_wrote(&c, smtp_client_output(&c).len);
+    smtp_client_feed(&c, span_of("250-x\r\n250 AUTH PLAIN\r\n"));
+    assert_true(span_is(smtp_client_output(&c), "AUTH PLAIN\r\n"));
+    smtp_client_wrote(&c, smtp_client_output(&c).len);
+    smtp_client_feed(&c, span_of("334 \r\n"));
+    assert_int_equal(smtp_client_output(&c).len, 684 + 2);
+    smtp_client_wrote(&c, smtp_client_output(&c).len);
+    smtp_client_feed(&c, span_of("235 ok\r\n"));
+    assert_int_equal(c.phase, SMTP_PHASE_IDLE);
+}
+
 static void each_verb_has_a_name(void **state)
 {
     (void)state;
@@ -229,6 +250,7 @@ int main(void)
         cmocka_unit_test(a_result_carries_the_text_of_its_reply),
         cmocka_unit_test(the_timer_follows_the_dialogue),
         cmocka_unit_test(credentials_that_are_too_long_are_no_fault),
+        cmocka_unit_test(a_long_credential_waits_for_the_challenge),
         cmocka_unit_test(each_verb_has_a_name),
     };
     return RUN(tests);

@@ -170,6 +170,25 @@ static void tiny_chunks_have_a_limit(void **state)
     host_release(&h);
 }
 
+static void what_comes_behind_starttls_is_never_run(void **state)
+{
+    struct span injected = span_of("STARTTLS\r\nEHLO x\r\nMAIL FROM:<evil@y.example>\r\n");
+    static struct smtp_server s;
+    (void)state;
+    for (size_t cut = 1; cut <= injected.len; cut++) {
+        smtp_server_init(&s, &lenient);
+        smtp_server_feed(&s, span_of("HELO x\r\n"));
+        smtp_server_wrote(&s, smtp_server_output(&s).len);
+        smtp_server_feed(&s, span_first(injected, cut));
+        smtp_server_feed(&s, span_skip(injected, cut));
+        assert_int_equal(smtp_server_event(&s), SMTP_EVENT_CLOSE);
+        bool is_refused = span_starts(smtp_server_output(&s), span_of("554 5.5.0"));
+        assert_true(is_refused || span_starts(smtp_server_output(&s), span_of("220 ")));
+        assert_int_equal(span_find(smtp_server_output(&s), '\n') + 1, smtp_server_output(&s).len);
+        smtp_server_release(&s);
+    }
+}
+
 static void input_waits_while_output_is_full(void **state)
 {
     static char noops[6 * 2000 + 1];
@@ -277,6 +296,7 @@ int main(void)
         cmocka_unit_test(a_line_without_end_costs_no_memory),
         cmocka_unit_test(fifty_thousand_recipients_are_fine),
         cmocka_unit_test(tiny_chunks_have_a_limit),
+        cmocka_unit_test(what_comes_behind_starttls_is_never_run),
         cmocka_unit_test(input_waits_while_output_is_full),
         cmocka_unit_test(a_name_is_kept_fit_for_a_log),
         cmocka_unit_test(an_answer_cannot_break_its_line),
