@@ -90,6 +90,10 @@ void pool_take(struct shard *shard, struct job *job)
 
 void pool_put_back(struct pool *pool, struct job *job)
 {
+    if (pool->shard->is_draining) {
+        list_push(&pool->shard->done, &job->link); /* undecided: it stays in the queue */
+        return;
+    }
     list_push_front(&pool->jobs, &job->link);
     make_runnable(pool);
 }

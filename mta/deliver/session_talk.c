@@ -209,7 +209,6 @@ static void be_over(struct session *s)
     if (s->job != NULL && s->job_may_move) {
         struct job *job = s->job;
         s->job          = NULL;
-        atomic_fetch_add(&s->shard->stats.reuses, 0);
         pool_put_back(s->pool, job);
     }
     session_bury(s);
