@@ -23,6 +23,7 @@ struct tls_stream {
     SSL *ssl;
     BIO *in, *out;
     const char *error;
+    bool is_refused;
 };
 
 static bool add_extension(X509 *certificate, X509 *issuer, int nid, const char *value)
@@ -162,8 +163,10 @@ static bool goes_on(struct tls_stream *stream, int result)
     if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE)
         return true;
     if (why != SSL_ERROR_ZERO_RETURN) {
-        stream->error = ERR_reason_error_string(ERR_peek_last_error());
-        stream->error = stream->error == NULL ? "broken TLS" : stream->error;
+        unsigned long code = ERR_peek_last_error();
+        stream->error      = ERR_reason_error_string(code);
+        stream->error      = stream->error == NULL ? "broken TLS" : stream->error;
+        stream->is_refused = ERR_GET_REASON(code) >= SSL_AD_REASON_OFFSET;
     }
     ERR_clear_error();
     return false;
@@ -221,4 +224,9 @@ bool tls_stream_is_resumed(const struct tls_stream *stream)
 const char *tls_stream_error(const struct tls_stream *stream)
 {
     return stream->error == NULL ? "" : stream->error;
+}
+
+bool tls_stream_is_refused(const struct tls_stream *stream)
+{
+    return stream->is_refused;
 }

@@ -31,3 +31,5 @@ bool tls_stream_is_ready(const struct tls_stream *stream); /* the handshake is d
 const char *tls_stream_version(const struct tls_stream *stream);
 bool tls_stream_is_resumed(const struct tls_stream *stream);
 const char *tls_stream_error(const struct tls_stream *stream);
+/* It was broken by an alert: the client wanted something else, such as another certificate. */
+bool tls_stream_is_refused(const struct tls_stream *stream);

@@ -193,7 +193,7 @@ static void decrypt(struct mx_conn *c, struct span wire)
     if (goes_on)
         return;
     if (tls_stream_error(c->tls)[0] != '\0')
-        mx_session_tls_failed(&c->session, tls_stream_error(c->tls));
+        mx_session_tls_failed(&c->session, tls_stream_error(c->tls), tls_stream_is_refused(c->tls));
     else
         c->session.phase = MX_CLOSED; /* the client has said goodbye */
 }

@@ -367,9 +367,12 @@ void mx_session_secured(struct mx_session *s, const char *version, bool is_resum
     mx_session_forget(s);
 }
 
-void mx_session_tls_failed(struct mx_session *s, const char *why)
+void mx_session_tls_failed(struct mx_session *s, const char *why, bool is_refused)
 {
-    mx_session_violation(s, VIOLATION_tls_failed, span_of(why));
+    if (is_refused)
+        count(s, offsetof(struct tally, tls_refused));
+    else
+        mx_session_violation(s, VIOLATION_tls_failed, span_of(why));
     enter_broken(s, MX_CLOSED);
 }
 

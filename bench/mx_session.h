@@ -70,7 +70,8 @@ void mx_session_release(struct mx_session *s);
 size_t mx_session_feed(struct mx_session *s, struct span bytes, uint64_t now_ms);
 /* TLS stands: EHLO must come again.  'version' lives as long as the session. */
 void mx_session_secured(struct mx_session *s, const char *version, bool is_resumed);
-void mx_session_tls_failed(struct mx_session *s, const char *why);
+/* The handshake broke, by the client's will (an alert) or by its fault. */
+void mx_session_tls_failed(struct mx_session *s, const char *why, bool is_refused);
 /* Nothing came for too long: 421. */
 void mx_session_idle(struct mx_session *s, uint64_t now_ms);
 /* The connection has ended, whoever ended it; counted. */

@@ -123,6 +123,7 @@ bool scenario_apply_host(struct scenario *s, struct host *host, struct span word
 static bool take_addresses(struct host *host, struct span list, struct buf *error)
 {
     struct span address;
+    host->address_count = 0;
     while (span_cut(&list, ',', &address))
         if (!world_add_address(host, address)) {
             buf_printf(error, "'%.*s' is no address, or there are too many", (int)address.len,
@@ -132,15 +133,24 @@ static bool take_addresses(struct host *host, struct span list, struct buf *erro
     return true;
 }
 
+/* No key begins with a digit or a colon. */
+static bool looks_like_address(struct span word)
+{
+    return word.len > 0 && (ascii_is_digit(word.at[0]) || word.at[0] == ':');
+}
+
 static bool run_host(struct scenario *s, struct span name, struct span *line, struct buf *error)
 {
     struct host *host = world_host(s->world, name);
     char scratch[LINE_BYTES_MAX];
-    struct span word;
-    if (host->address_count == 0 &&
-        (!scenario_word(line, scratch, &word) || !take_addresses(host, word, error))) {
-        if (error->len == 0)
-            buf_put_text(error, "a host needs an address");
+    struct span word, rest = *line;
+    if (scenario_word(&rest, scratch, &word) && looks_like_address(word)) {
+        if (!take_addresses(host, word, error))
+            return false;
+        *line = rest;
+    }
+    if (host->address_count == 0) {
+        buf_put_text(error, "a new host needs an address");
         return false;
     }
     while (scenario_word(line, scratch, &word))

@@ -9,6 +9,7 @@
     X(tls)          /* handshakes completed */                                                     \
     X(tls_resumed)  /* of these, from a session ticket */                                          \
     X(tls13)        /* of these, TLS 1.3 */                                                        \
+    X(tls_refused)  /* handshakes that the client ended with an alert */                           \
     X(commands)     /* command lines read */                                                       \
     X(turns)        /* times that the client waited for us: its round trips */                     \
     X(transactions) /* MAIL taken */                                                               \

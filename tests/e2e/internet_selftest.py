@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 
-PROGRAM = sys.argv[1] if len(sys.argv) > 1 else "build/plain/mailrace-bench"
+PROGRAM = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.environ.get("BUILD", "build/plain"), "mailrace-bench")
 
 SCENARIO = """
 # a comment
@@ -432,6 +432,55 @@ def starttls_works_is_verifiable_and_resumes():
         stats = w.stats()
         assert stats["tls"] == 4 and stats["tls_resumed"] == 1 and stats["tls13"] == 3, stats
         assert w.ask("recipients")[0]["tls"] is True and stats["violation_count"] == 0
+
+
+def start_tls(world, host, context, name):
+    """The seconds that EHLO took inside."""
+    with socket.create_connection((world.address(host), world.port), 10) as s:
+        s.recv(1000)
+        s.sendall(b"EHLO x\r\n")
+        s.recv(1000)
+        s.sendall(b"STARTTLS\r\n")
+        assert s.recv(1000).startswith(b"220")
+        with context.wrap_socket(s, server_hostname=name) as t:
+            start = time.monotonic()
+            t.sendall(b"EHLO x\r\n")
+            assert t.recv(1000).startswith(b"250")
+            return time.monotonic() - start
+
+
+@test
+def a_client_may_refuse_a_certificate():
+    with World(SCENARIO) as w:
+        trusting, strict = ssl.create_default_context(cafile=w.ca), ssl.create_default_context()
+        raises(ssl.SSLCertVerificationError, start_tls, w, "mx.plain.test", strict, "mx.plain.test")
+        raises(ssl.SSLCertVerificationError, start_tls, w, "mx.plain.test", trusting, "other.test")
+        start_tls(w, "mx.plain.test", trusting, "mx.plain.test")
+        stats = w.stats()
+        assert stats["tls_refused"] == 2 and stats["tls"] >= 1 and stats["violation_count"] == 0, stats
+
+
+@test
+def bytes_that_are_no_handshake_are_the_clients_fault():
+    with World(SCENARIO) as w:
+        with w.raw("mx.plain.test") as c:
+            c.say("STARTTLS")
+            c.send("EHLO x\r\n")
+            c.reply()
+        assert w.violations() == {"tls_failed": 1}
+
+
+@test
+def latency_delays_what_is_encrypted_too():
+    with World(SCENARIO) as w:
+        w.set("host mx.plain.test latency=100ms")
+        assert 0.09 < start_tls(w, "mx.plain.test", ssl.create_default_context(cafile=w.ca), "mx.plain.test") < 0.19
+
+
+@test
+def a_host_at_ipv6_loopback_is_reached():
+    with World(SCENARIO) as w, Raw("::1", w.port) as c:
+        assert "six.test" in c.greeting[1]
 
 
 @test

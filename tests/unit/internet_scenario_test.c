@@ -85,6 +85,16 @@ static void hosts_can_be_reached_through_aliases(void **state)
     assert_int_equal(host(f, "h.test")->address_count, 2);
 }
 
+static void a_host_can_be_described_again(void **state)
+{
+    struct fixture *f = *state;
+    read_well(f, "domain a.test\nhost mx.a.test latency=5ms\nhost mx.a.test 127.9.9.9 no-dsn\n");
+    assert_int_equal(host(f, "mx.a.test")->p.latency_ms, 5);
+    assert_true(host(f, "mx.a.test")->p.no_dsn);
+    assert_int_equal(host(f, "mx.a.test")->address_count, 1);
+    assert_int_equal(host(f, "mx.a.test")->addresses[0].ip[1], 9);
+}
+
 static void personalities_add_up(void **state)
 {
     struct fixture *f = *state;
@@ -186,6 +196,7 @@ int main(void)
         TEST(words_end_at_blanks_outside_quotes),
         TEST(a_domain_without_mx_has_a_host_of_its_own),
         TEST(hosts_can_be_reached_through_aliases),
+        TEST(a_host_can_be_described_again),
         TEST(personalities_add_up),
         TEST(a_wrong_value_changes_nothing),
         TEST(errors_name_their_line),

@@ -297,6 +297,39 @@ static void limits_refuse_what_is_too_much(void **state)
     assert_int_equal(f->session.phase, MX_CLOSED);
 }
 
+static void random_bytes_do_no_harm(void **state)
+{
+    struct fixture *f                 = *state;
+    static const char *const pieces[] = {HELLO,
+                                         "MAIL FROM:<s@x>\r\n",
+                                         "RCPT TO:<r@a.test>\r\n",
+                                         "DATA\r\n",
+                                         CONTENT,
+                                         "BDAT 9 LAST\r\n",
+                                         "RSET\r\n",
+                                         "RCPT TO:<\"",
+                                         "AUTH PLAIN AGFiYw==\r\n",
+                                         "\xff\r\n",
+                                         "MAIL FROM:<> SIZE=99 BODY=",
+                                         "."};
+    struct rng rng;
+    rng_seed(&rng, 3);
+    be(f, "chunking");
+    be(f, "auth=a:b");
+    be(f, "times=3");
+    be(f, "at-rset=huge");
+    for (int i = 0; i < 300; i++) {
+        begin(f);
+        for (int n = 0; n < 40; n++) {
+            char byte = (char)rng_next(&rng);
+            (void)feed(f, span_of(pieces[rng_below(&rng, sizeof pieces / sizeof pieces[0])]), 2000);
+            if (rng_one_in(&rng, 5))
+                (void)feed(f, span_make(&byte, 1), 2000);
+            buf_clear(&f->said);
+        }
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -313,6 +346,7 @@ int main(void)
         TEST(tls_makes_the_client_begin_again),
         TEST(a_line_without_end_is_cut_off),
         TEST(limits_refuse_what_is_too_much),
+        TEST(random_bytes_do_no_harm),
     };
     return RUN(tests);
 }
