@@ -73,7 +73,7 @@ run-thread-tests: $(programs) $(thread_tests)
 	$(Q)$(call run,$(thread_tests))
 	$(Q)BUILD=$(BUILD) PATIENCE=8 PYTHONPATH=bench $(PYTHON) tests/e2e/thread_test.py || echo "0 passed, 1 failed"
 PYTHON   ?= /usr/bin/python3
-e2e_tests := $(sort $(wildcard tests/e2e/*_test.py))
+e2e_tests := $(sort $(wildcard tests/e2e/*_test.py)) tests/e2e/internet_selftest.py
 run-e2e: $(programs)
 	$(Q)for t in $(filter-out tests/e2e/thread_test.py,$(e2e_tests)); do echo "$$t:"; \
 	  BUILD=$(BUILD) PATIENCE=$(PATIENCE) PYTHONPATH=bench $(PYTHON) $$t || true; done
@@ -100,6 +100,9 @@ fuzz-%:
 	$(Q)mkdir -p tests/fuzz/corpus/$* && build/fuzz/$*_fuzz -max_total_time=$(SECONDS_EACH) tests/fuzz/corpus/$*
 $(BUILD)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(BUILD)/libmta.a
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# The simulated Internet's parts are tested like the product's.
+$(filter $(BUILD)/internet_%,$(unit_tests)): $(call obj,$(filter-out bench/main.c,$(filter %.c,$(benches))))
 
 layers: ; $(Q)awk -f tests/tool/layers.awk docs/layers.txt $(sources) $(benches)
 tidy: ; $(Q)tests/tool/tidy.sh

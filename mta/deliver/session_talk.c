@@ -60,14 +60,15 @@ static void send_job(struct session *s)
 
 /*
  * On a connection that was used before, the peer may have gone in the meantime: nothing of the job
- * was answered, or MAIL with 421, so another connection may take it, and it counts as no attempt.
+ * was answered (a RSET in front of it is not of it), or MAIL with 421, so another connection may
+ * take it, and it counts as no attempt.
  */
 static bool may_move(const struct session *s, const struct smtp_result *result)
 {
-    bool is_lost    = result->cause == SMTP_CAUSE_LOST && result->stage == SMTP_MAIL;
-    bool is_refused = result->cause == SMTP_CAUSE_REPLY && result->stage == SMTP_MAIL &&
-                      result->reply->code == 421;
-    return s->messages > 1 && !s->job_had_reply && (is_lost || is_refused) &&
+    bool is_first   = result->stage == SMTP_MAIL || result->stage == SMTP_RSET;
+    bool is_lost    = result->cause == SMTP_CAUSE_LOST;
+    bool is_refused = result->cause == SMTP_CAUSE_REPLY && result->reply->code == 421;
+    return s->messages > 1 && !s->job_had_reply && is_first && (is_lost || is_refused) &&
            s->job->dials < SESSION_DIALS_MAX;
 }
 

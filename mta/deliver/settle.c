@@ -22,6 +22,16 @@ static const struct {
     [SMTP_CAUSE_NEEDS_8BIT] = {JOB_FAILED,   {5, 6, 3}, "this host does not take 8-bit mail"      },
 };
 
+/*
+ * RFC 5321 4.5.3.1.10: 552 to RCPT may mean "too many recipients" and is then temporary.  With an
+ * enhanced code the host says itself what it means.
+ */
+static bool is_old_limit(const struct smtp_result *result)
+{
+    return result->stage == SMTP_RCPT && result->reply->code == 552 &&
+           result->reply->enhanced[0] == 0;
+}
+
 static void settle_reply(struct job *job, const struct smtp_result *result, const char *host)
 {
     static const enum job_verdict by_class[] = {
@@ -30,6 +40,8 @@ static void settle_reply(struct job *job, const struct smtp_result *result, cons
     int class = smtp_reply_class(result->reply);
     must(class == 2 || class == 4 || class == 5);
     smtp_reply_status(result->reply, enhanced);
+    if (is_old_limit(result))
+        enhanced[0] = (unsigned char)(class = 4);
     job_settle(job, result->rcpt, by_class[class], (unsigned)result->reply->code, enhanced,
                smtp_reply_text(result->reply), host);
     if (class == 2)
