@@ -2,16 +2,18 @@
 # SPDX-License-Identifier: MIT
 """Our reports, read by what Mailman reads them with (Debian: python3-flufl.bounce).
 
-    dsn_flufl_test.py BUILD/dsn_test
+    BUILD=build/plain dsn_flufl_test.py
 
 The unit test program prints each report when it is given its name.
 """
 import email
+import os
 import subprocess
 import sys
 
 from flufl.bounce import all_failures
 
+PROGRAM = os.path.join(os.environ.get("BUILD", "build/plain"), "dsn_test")
 USER = b"user@dom.example"
 # name: (temporary failures, permanent failures)
 EXPECTED = {
@@ -55,7 +57,7 @@ def text_alone(raw, message):
 
 
 for name, wanted in EXPECTED.items():
-    raw = subprocess.run([sys.argv[1], name], check=True, stdout=subprocess.PIPE).stdout
+    raw = subprocess.run([PROGRAM, name], check=True, stdout=subprocess.PIPE).stdout
     message = email.message_from_bytes(raw)
     check(f"{name}: recipients", all_failures(message), wanted)
     check(f"{name}: defects", defects(message), [])
