@@ -607,6 +607,24 @@ static void idle_sites_and_domains_are_forgotten(void **state)
     fixture_close(&f);
 }
 
+static void a_slow_rate_is_remembered_while_nothing_waits(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f);
+    f.rules[0].limits.rate_per_hour = 1;
+    fixture_open(&f);
+    (void)fixture_post(&f, "f", "a.example", 1);
+    fixture_end(&f, fixture_job(&f), JOB_DELIVERED, JOB_SITE_ANSWERED);
+    for (size_t i = 0; i < 59; i++)
+        (void)fixture_wait(&f, MINUTE_MS);
+    (void)fixture_post(&f, "f", "a.example", 1);
+    assert_null(fixture_job(&f));
+    (void)fixture_wait(&f, MINUTE_MS);
+    fixture_end(&f, fixture_job(&f), JOB_DELIVERED, JOB_SITE_ANSWERED);
+    fixture_close(&f);
+}
+
 /* --- fairness --- */
 
 static void a_small_flow_does_not_wait_behind_a_big_one(void **state)
@@ -656,6 +674,7 @@ int main(void)
         cmocka_unit_test(new_limits_count_for_what_starts_after),
         cmocka_unit_test(a_changed_target_is_used_for_what_starts_after),
         cmocka_unit_test(idle_sites_and_domains_are_forgotten),
+        cmocka_unit_test(a_slow_rate_is_remembered_while_nothing_waits),
         cmocka_unit_test(a_small_flow_does_not_wait_behind_a_big_one),
     };
     return RUN(tests);
