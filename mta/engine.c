@@ -365,6 +365,8 @@ struct engine *engine_open(const struct engine_options *options, struct buf *err
         count = cores < 8 ? cores : 8;
     must(count > 0 && count <= ENGINE_SHARDS_MAX);
     e->settings = settings_new((struct config *)options->config, count);
+    if (options->segment_bytes > 0)
+        e->settings->spool.segment_bytes = options->segment_bytes;
     event_log_init(&e->log, options->config->log_format, options->config->log_level);
     e->loop        = loop_open(engine_turn, e);
     e->home        = mailbox_open(e->loop);

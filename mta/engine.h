@@ -15,6 +15,8 @@ struct engine_options {
     uint64_t seed;
     bool starts_threads; /* false: whoever runs the loops runs those of the shards too */
     int log_fd;          /* where events go; -1: they gather, engine_log() */
+    uint64_t
+        segment_bytes; /* of the spool; 0: the default.  Small ones turn over often: for tests */
 };
 
 /* NULL and sentences in 'error'. */
@@ -22,7 +24,7 @@ struct engine *engine_open(const struct engine_options *options, struct buf *err
 /* Runs until it was stopped by signal or order; what main returns. */
 int engine_run(struct engine *engine);
 /* After engine_run(). */
-*as a crash would.* / void engine_close(struct engine *engine);
+void engine_close(struct engine *engine);
 
 struct event_log *engine_log(struct engine *engine);
 struct queue *engine_queue(struct engine *engine);
