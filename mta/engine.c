@@ -2,6 +2,7 @@
 #include "mta/engine.h"
 #include "mta/base/fault.h"
 #include "mta/base/mem.h"
+#include "mta/base/rng.h"
 #include "mta/engine_inside.h"
 #include "mta/queue/recipient.h"
 #include <errno.h>
