@@ -31,6 +31,9 @@ struct intake *intake_new(struct spool *spool, struct queue *queue, struct event
 void intake_free(struct intake *intake);
 void intake_set_settings(struct intake *intake, const struct intake_settings *settings);
 
+/* An id found at start: no new one will be below it, whatever the clock says. */
+void intake_note_id(struct intake *intake, uint64_t id);
+
 /* Whether a new mail may be begun: NULL, or why not, for a 452 4.3.1. */
 const char *intake_refusal(const struct intake *intake);
 

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The header section is held back until it is complete (at most HEADER_BYTES_MAX), because what is
+ * missing goes on top of it; the rest streams through.  A mail lives until its commit has ended,
+ * even if its owner has gone.
+ */
+#include "mta/receive/intake.h"
+#include "mta/base/fault.h"
+#include "mta/base/mem.h"
+#include "mta/mail/address.h"
+#include "mta/mail/date.h"
+#include "mta/mail/escape.h"
+#include "mta/mail/msgid.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { INTAKE_FLOW_BYTES = 320, INTAKE_IP_BYTES = 64 };
+
+struct intake {
+    struct spool *spool;
+    struct queue *queue;
+    struct event_log *log;
+    const struct intake_settings *settings;
+    uint64_t last_id;
+    char refusal[256];
+};
+
+struct intake_mail {
+    struct intake *intake;
+    struct message *message;
+    struct draft *draft; /* NULL before intake_begin() */
+    void *owner;
+    bool asks_utf8, is_ours, is_committing, saw_bare;
+
+    struct table seen; /* recipients, domains folded */
+    struct arena seen_arena;
+    struct header_scan scan;
+    struct buf trace, header; /* not yet in the draft */
+    bool header_is_out;
+    uint64_t wall_ms;
+    struct spool_end *ends;
+    size_t end_count;
+    char ip[INTAKE_IP_BYTES], protocol[16];
+};
+
+struct seen {
+    struct table_node by_address;
+    char text[];
+};
+
+struct intake *intake_new(struct spool *spool, struct queue *queue, struct event_log *log,
+                          const struct intake_settings *settings)
+{
+    struct intake *intake = mem_new(sizeof *intake);
+    *intake = (struct intake){.spool = spool, .queue = queue, .log = log, .settings = settings};
+    return intake;
+}
+
+void intake_free(struct intake *intake)
+{
+    mem_free(intake);
+}
+
+void intake_set_settings(struct intake *intake, const struct intake_settings *settings)
+{
+    intake->settings = settings;
+}
+
+void intake_note_id(struct intake *intake, uint64_t id)
+{
+    if (id > intake->last_id)
+        intake->last_id = id;
+}
+
+const char *intake_refusal(const struct intake *intake)
+{
+    struct queue_stats stats;
+    if (!spool_has_room(intake->spool))
+        return spool_refusal(intake->spool);
+    queue_stats(intake->queue, &stats);
+    return stats.memory_bytes > intake->settings->memory_bytes_max
+               ? "the queue holds all it may (limits.memory)"
+               : NULL;
+}
+
+/* --- the envelope --- */
+
+struct intake_mail *intake_open(struct intake *intake, const struct envelope *envelope)
+{
+    struct intake_mail *mail = mem_new(sizeof *mail);
+    mail->intake             = intake;
+    mail->message            = message_new(0, envelope);
+    mail->asks_utf8          = envelope->needs_utf8;
+    table_init(&mail->seen, 0x9e3779b97f4a7c15U ^ (uintptr_t)mail);
+    header_scan_init(&mail->scan);
+    return mail;
+}
+
+/* The same mailbox: the local part as it is, the domain without case. */
+static bool is_new(struct intake_mail *mail, struct span address)
+{
+    struct span domain = address_domain(address);
+    struct seen *seen  = arena_new(&mail->seen_arena, sizeof *seen + address.len);
+    size_t local       = address.len - domain.len;
+    memcpy(seen->text, address.at, local);
+    for (size_t i = local; i < address.len; i++)
+        seen->text[i] = ascii_lower(address.at[i]);
+    struct span key = span_make(seen->text, address.len);
+    if (table_find(&mail->seen, key) != NULL)
+        return false;
+    table_insert(&mail->seen, &seen->by_address, key);
+    return true;
+}
+
+void intake_rcpt(struct intake_mail *mail, const struct envelope_rcpt *rcpt)
+{
+    if (is_new(mail, span_of(rcpt->address)))
+        message_add_rcpt(mail->message, rcpt);
+}
+
+uint32_t intake_rcpt_count(const struct intake_mail *mail)
+{
+    return mail->message->rcpt_count;
+}
+
+static void forget_seen(struct intake_mail *mail)
+{
+    table_release(&mail->seen);
+    arena_release(&mail->seen_arena);
+}
+
+/* --- the content --- */
+
+static void write_trace(struct intake_mail *mail, const struct header_trace *from)
+{
+    char id[MSGID_TEXT_BYTES];
+    const struct message *m   = mail->message;
+    struct header_trace trace = *from;
+    trace.id                  = msgid_text(m->id, id);
+    trace.by                  = mail->intake->settings->hostname;
+    trace.rcpt                = m->rcpt_count == 1 ? m->rcpts[0].address : NULL;
+    trace.wall_ms             = mail->wall_ms;
+    header_write_received(&mail->trace, &trace);
+    (void)snprintf(mail->ip, sizeof mail->ip, "%s", from->client_ip);
+    (void)snprintf(mail->protocol, sizeof mail->protocol, "%s", from->protocol);
+}
+
+enum status intake_begin(struct intake_mail *mail, const struct header_trace *trace,
+                         uint64_t wall_ms)
+{
+    struct intake *intake = mail->intake;
+    must(mail->draft == NULL && mail->message->rcpt_count > 0);
+    forget_seen(mail);
+    mail->wall_ms     = wall_ms;
+    mail->is_ours     = trace == NULL;
+    intake->last_id   = msgid_next(intake->last_id, wall_ms);
+    mail->message->id = intake->last_id;
+    mail->draft       = draft_open(intake->spool);
+    if (mail->draft == NULL)
+        return NO_SPACE;
+    if (trace != NULL)
+        write_trace(mail, trace);
+    return OK;
+}
+
+/* What every mail must have and this one lacks (RFC 5322 3.6); never in our own, and not when a
+ * part of the header went out already. */
+static void write_missing(struct intake_mail *mail, struct buf *into)
+{
+    char id[MSGID_TEXT_BYTES], date[DATE_TEXT_BYTES], message_id[512];
+    bool is_whole = mail->header.len < HEADER_BYTES_MAX;
+    if (mail->is_ours || !is_whole)
+        return;
+    if (!mail->scan.has_date)
+        header_write(into, "Date", span_of(date_rfc5322(mail->wall_ms, date)));
+    if (!mail->scan.has_message_id) {
+        (void)snprintf(message_id, sizeof message_id, "%s@%s", msgid_text(mail->message->id, id),
+                       mail->intake->settings->hostname);
+        message_set_message_id(mail->message, span_of(message_id));
+        (void)snprintf(message_id, sizeof message_id, "<%s@%s>", id,
+                       mail->intake->settings->hostname);
+        header_write(into, "Message-ID", span_of(message_id));
+    }
+    if (mail->scan.is_malformed && mail->scan.field_count == 0)
+        buf_put_text(into, "\r\n"); /* it has no header at all: what came is the body */
+}
+
+static enum status put_header_out(struct intake_mail *mail)
+{
+    mail->header_is_out = true;
+    if (mail->scan.message_id[0] != '\0')
+        message_set_message_id(mail->message, span_of(mail->scan.message_id));
+    write_missing(mail, &mail->trace);
+    buf_put(&mail->trace, buf_span(&mail->header));
+    enum status status = draft_write(mail->draft, buf_span(&mail->trace));
+    buf_release(&mail->trace);
+    buf_release(&mail->header);
+    return status;
+}
+
+enum status intake_write(struct intake_mail *mail, struct span content)
+{
+    must(mail->draft != NULL && !mail->is_committing);
+    if (mail->header_is_out)
+        return draft_write(mail->draft, content);
+    header_scan_feed(&mail->scan, content);
+    buf_put(&mail->header, content);
+    if (!mail->scan.is_over && mail->header.len < HEADER_BYTES_MAX)
+        return OK;
+    return put_header_out(mail);
+}
+
+bool intake_should_wait(const struct intake_mail *mail)
+{
+    return mail->draft != NULL && draft_should_wait(mail->draft);
+}
+
+bool intake_is_looping(const struct intake_mail *mail)
+{
+    return mail->scan.received_count >= HEADER_RECEIVED_MAX;
+}
+
+uint64_t intake_id(const struct intake_mail *mail)
+{
+    return mail->message->id;
+}
+
+void intake_note(struct intake_mail *mail, bool is_8bit, bool saw_bare)
+{
+    struct envelope *envelope = &mail->message->envelope;
+    envelope->is_8bit         = envelope->is_8bit || is_8bit;
+    mail->saw_bare            = saw_bare;
+}
+
+void intake_ends(struct intake_mail *mail, const struct spool_end *ends, size_t count)
+{
+    must(mail->ends == NULL);
+    mail->ends      = mem_new_array(count, sizeof *ends);
+    mail->end_count = count;
+    memcpy(mail->ends, ends, count * sizeof *ends);
+}
+
+/* --- the commit --- */
+
+/* Whose mail it is: the list's that the header names, else the sender's. */
+static void set_flow(struct intake_mail *mail)
+{
+    char flow[INTAKE_FLOW_BYTES];
+    const char *sender = mail->message->envelope.sender;
+    if (mail->scan.list_id[0] != '\0')
+        (void)snprintf(flow, sizeof flow, "%s", mail->scan.list_id);
+    else
+        (void)snprintf(flow, sizeof flow, "%s", *sender == '\0' ? "<>" : sender);
+    for (char *c = flow; *c != '\0'; c++)
+        *c = ascii_lower(*c);
+    message_set_flow(mail->message, span_of(flow));
+}
+
+static void describe(struct intake_mail *mail, struct spool_entry *entry)
+{
+    struct message *m   = mail->message;
+    bool sender_is_utf8 = !text_is_ascii(span_of(m->envelope.sender));
+    m->arrival_wall_ms  = mail->wall_ms;
+    m->expire_wall_ms   = mail->wall_ms + mail->intake->settings->expire_ms;
+    m->is_report        = mail->is_ours;
+    m->envelope.needs_utf8 =
+        mail->asks_utf8 && (mail->is_ours || mail->scan.has_8bit || sender_is_utf8);
+    *entry = (struct spool_entry){.id              = m->id,
+                                  .arrival_wall_ms = m->arrival_wall_ms,
+                                  .expire_wall_ms  = m->expire_wall_ms,
+                                  .envelope        = m->envelope,
+                                  .flow            = m->flow_name,
+                                  .message_id      = m->message_id,
+                                  .is_report       = m->is_report};
+}
+
+void intake_commit(struct intake_mail *mail, void *owner, uint64_t wall_ms)
+{
+    struct spool_entry entry;
+    struct message *m = mail->message;
+    mail->wall_ms     = wall_ms;
+    if (!mail->header_is_out)
+        (void)put_header_out(mail); /* an error comes back with the commit */
+    set_flow(mail);
+    describe(mail, &entry);
+    struct envelope_rcpt *rcpts = mem_new_array(m->rcpt_count, sizeof *rcpts);
+    for (uint32_t i = 0; i < m->rcpt_count; i++)
+        rcpts[i] = (struct envelope_rcpt){.address = m->rcpts[i].address,
+                                          .orcpt   = m->rcpts[i].orcpt,
+                                          .notify  = m->rcpts[i].notify};
+    mail->owner         = owner;
+    mail->is_committing = true;
+    draft_set_owner(mail->draft, mail);
+    draft_commit(mail->draft, &entry, rcpts, m->rcpt_count, mail->ends, mail->end_count);
+    mem_free(rcpts);
+}
+
+void intake_disown(struct intake_mail *mail)
+{
+    must(mail->is_committing);
+    mail->owner = NULL;
+}
+
+static void mail_free(struct intake_mail *mail)
+{
+    forget_seen(mail);
+    buf_release(&mail->trace);
+    buf_release(&mail->header);
+    mem_free(mail->ends);
+    if (mail->message != NULL)
+        message_free(mail->message);
+    mem_free(mail);
+}
+
+void intake_abort(struct intake_mail *mail)
+{
+    must(!mail->is_committing);
+    if (mail->draft != NULL)
+        draft_abort(mail->draft);
+    mail_free(mail);
+}
+
+static void log_accepted(struct intake *intake, const struct intake_mail *mail, uint64_t wall_ms)
+{
+    char id[MSGID_TEXT_BYTES];
+    const struct message *m = mail->message;
+    event_begin(intake->log, EVENT_ACCEPTED, wall_ms);
+    event_text(intake->log, "id", span_of(msgid_text(m->id, id)));
+    event_text(intake->log, "from", span_of(m->envelope.sender));
+    event_number(intake->log, "rcpts", m->rcpt_count);
+    event_number(intake->log, "size", m->content_bytes);
+    event_text(intake->log, "flow", span_of(m->flow_name));
+    event_text(intake->log, "list", span_of(mail->scan.list_id));
+    event_text(intake->log, "message_id", span_of(m->message_id));
+    event_text(intake->log, "ip", span_of(mail->ip));
+    event_text(intake->log, "protocol", span_of(mail->protocol));
+    event_text(intake->log, "normalised", span_of(mail->saw_bare ? "bare CR, LF or NUL" : ""));
+    event_end(intake->log);
+}
+
+/* Durable: the queue owns the message from here on. */
+static void enqueue(struct intake *intake, struct intake_mail *mail, struct content *content,
+                    uint64_t now_ms, uint64_t wall_ms)
+{
+    struct message *m = mail->message;
+    m->content        = content;
+    m->content_bytes  = content_bytes(content);
+    log_accepted(intake, mail, wall_ms);
+    mail->message = NULL;
+    queue_accept(intake->queue, m, intake->settings->expire_ms, NULL, now_ms);
+}
+
+bool intake_take_done(struct intake *intake, struct intake_done *done, uint64_t now_ms,
+                      uint64_t wall_ms)
+{
+    enum status status;
+    struct content *content = NULL;
+    struct draft *draft     = spool_take_committed(intake->spool, &status, &content);
+    if (draft == NULL)
+        return false;
+    struct intake_mail *mail = draft_owner(draft);
+    *done                    = (struct intake_done){.owner      = mail->owner,
+                                                    .status     = status,
+                                                    .id         = mail->message->id,
+                                                    .rcpt_count = mail->message->rcpt_count,
+                                                    .is_report  = mail->is_ours};
+    if (status == OK)
+        enqueue(intake, mail, content, now_ms, wall_ms);
+    draft_abort(draft);
+    mail_free(mail);
+    return true;
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+#include "mta/receive/receive.h"
+#include "mta/base/fault.h"
+#include "mta/base/mem.h"
+#include "mta/receive/inside.h"
+#include "mta/sys/clock.h"
+#include "mta/sys/loop.h"
+#include <limits.h>
+#include <stdio.h>
+
+struct receive *receive_open(struct loop *loop, struct intake *intake, struct event_log *log,
+                             const struct receive_settings *settings)
+{
+    struct receive *r = mem_new(sizeof *r);
+    uint64_t seed;
+    r->loop     = loop;
+    r->intake   = intake;
+    r->log      = log;
+    r->settings = settings;
+    r->now_ms   = loop_now_ms(loop);
+    clock_random(&seed, sizeof seed);
+    clients_init(&r->clients, seed);
+    return r;
+}
+
+/* --- listeners --- */
+
+static void listener_close(struct receive_listener *l)
+{
+    if (l->listener != NULL)
+        net_listener_close(l->listener);
+    l->listener = NULL;
+}
+
+static void listener_free(struct receive_listener *l)
+{
+    listener_close(l);
+    list_remove(&l->in_receive);
+    if (l->context != NULL)
+        tls_context_release(l->context);
+    l->kind = 0;
+    mem_free(l);
+}
+
+/* A certificate is read for each listener, so that a session of one is none at another (security.md
+ * A10). */
+static bool load_context(const struct receive_settings *settings, const char *name,
+                         struct tls_context **context, struct buf *error)
+{
+    *context = NULL;
+    if (settings->certificate == NULL)
+        return true;
+    *context = tls_context_server(settings->certificate, settings->key, name, error);
+    return *context != NULL;
+}
+
+enum status receive_listen(struct receive *r, const struct net_address *address,
+                           enum receive_tls tls, struct buf *error)
+{
+    struct receive_listener *l = mem_new(sizeof *l);
+    char text[NET_ADDRESS_TEXT_BYTES];
+    l->kind        = RECEIVE_KIND;
+    l->is_listener = true;
+    l->tls         = tls;
+    (void)snprintf(l->name, sizeof l->name, "%s:%u", net_address_text(address, text),
+                   address->port);
+    list_push(&r->listeners, &l->in_receive);
+    if (tls != RECEIVE_TLS_NONE && r->settings->certificate == NULL)
+        buf_printf(error, "listener %s needs a certificate: set tls.certificate and tls.key",
+                   l->name);
+    else if (load_context(r->settings, l->name, &l->context, error))
+        l->listener = net_listen(r->loop, address, l, error);
+    if (l->listener != NULL)
+        return OK;
+    listener_free(l);
+    return BAD_INPUT;
+}
+
+const struct net_address *receive_listener_address(const struct receive *r, size_t n)
+{
+    struct list *node = list_first(&r->listeners);
+    while (n-- > 0 && node != NULL)
+        node = list_next(&r->listeners, node);
+    return node == NULL ? NULL
+                        : net_listener_address(
+                              CONTAINER_OF(node, struct receive_listener, in_receive)->listener);
+}
+
+/* All certificates are read before the first is replaced: a bad one changes nothing. */
+enum status receive_set_settings(struct receive *r, const struct receive_settings *settings,
+                                 struct buf *error)
+{
+    struct tls_context *probe = NULL;
+    if (!load_context(settings, "probe", &probe, error))
+        return BAD_INPUT;
+    if (probe != NULL)
+        tls_context_release(probe);
+    for (struct list *n = list_first(&r->listeners); n != NULL; n = list_next(&r->listeners, n)) {
+        struct receive_listener *l = CONTAINER_OF(n, struct receive_listener, in_receive);
+        struct tls_context *fresh;
+        if (!load_context(settings, l->name, &fresh, error))
+            return BAD_INPUT;
+        if (l->context != NULL)
+            tls_context_release(l->context);
+        l->context = fresh;
+    }
+    r->settings = settings;
+    return OK;
+}
+
+/* --- clients --- */
+
+static bool may_relay(const struct receive *r, struct net_conn *conn)
+{
+    const struct net_address *peer = net_peer(conn);
+    unsigned uid;
+    if (peer->family == NET_UNIX)
+        return net_peer_user(conn, &uid);
+    for (size_t i = 0; i < r->settings->relay_from_count; i++)
+        if (net_prefix_holds(&r->settings->relay_from[i], peer))
+            return true;
+    return false;
+}
+
+static bool is_loopback(const struct net_address *peer)
+{
+    static const struct net_prefix own = {
+        .address = {.family = NET_IPV4, .ip = {127}},
+          .bits = 8
+    };
+    static const struct net_prefix own6 = {
+        .address = {.family = NET_IPV6, .ip = {[15] = 1}},
+          .bits = 128
+    };
+    return peer->family == NET_UNIX || net_prefix_holds(&own, peer) ||
+           net_prefix_holds(&own6, peer);
+}
+
+static void serve(struct receive *r, struct net_conn *conn, const struct receive_listener *l)
+{
+    const struct net_address *peer = net_peer(conn);
+    unsigned per_client            = r->settings->connections_per_client;
+    if (r->is_draining) {
+        connection_turn_away(r, conn, 421, "4.3.2 going away, try again later");
+        return;
+    }
+    if (!may_relay(r, conn)) {
+        connection_turn_away(r, conn, 554, "5.7.1 you may not send mail through this host");
+        return;
+    }
+    if (r->connection_count >= r->settings->connections_max) {
+        connection_turn_away(r, conn, 421, "4.3.2 too many connections, try again later");
+        return;
+    }
+    /* The list manager of this machine may have as many as there are. */
+    struct client *client =
+        clients_enter(&r->clients, peer, is_loopback(peer) ? UINT_MAX : per_client);
+    if (client == NULL) {
+        connection_turn_away(r, conn, 421, "4.7.0 too many connections from you, try again later");
+        return;
+    }
+    r->stats.accepted_connections++;
+    connection_open(r, conn, l, client);
+}
+
+static void set_now(struct receive *r, uint64_t now_ms, uint64_t wall_ms)
+{
+    r->now_ms  = now_ms;
+    r->wall_ms = wall_ms;
+}
+
+void receive_on_accepted(struct receive *r, struct net_conn *conn, struct net_listener *listener,
+                         uint64_t now_ms, uint64_t wall_ms)
+{
+    struct receive_listener *l = net_listener_owner(listener);
+    must(l->kind == RECEIVE_KIND && l->is_listener);
+    set_now(r, now_ms, wall_ms);
+    serve(r, conn, l);
+}
+
+static struct connection *connection_of(void *owner)
+{
+    struct connection *c = owner;
+    must(c->kind == RECEIVE_KIND && !c->is_listener);
+    return c;
+}
+
+void receive_on_ready(struct receive *r, void *owner, unsigned ready, uint64_t now_ms,
+                      uint64_t wall_ms)
+{
+    set_now(r, now_ms, wall_ms);
+    connection_on_ready(connection_of(owner), ready);
+}
+
+void receive_on_done(struct receive *r, const struct intake_done *done)
+{
+    (void)r;
+    connection_on_done(connection_of(done->owner), done);
+}
+
+/* --- the turn --- */
+
+static void resume_waiting(struct receive *r)
+{
+    struct list waiting = {0}, *node;
+    list_splice(&waiting, &r->waiting);
+    while ((node = list_take(&waiting)) != NULL)
+        connection_go_on(CONTAINER_OF(node, struct connection, in_waiting));
+}
+
+static void fire_deadlines(struct receive *r)
+{
+    struct heap_node *node;
+    while ((node = heap_take(&r->deadlines, r->now_ms)) != NULL)
+        connection_on_deadline(CONTAINER_OF(node, struct connection, deadline));
+}
+
+static void shut_idle(struct receive *r)
+{
+    for (struct list *n = list_first(&r->connections); n != NULL; n = list_next(&r->connections, n))
+        connection_shut(CONTAINER_OF(n, struct connection, in_receive));
+}
+
+static void empty_graves(struct receive *r)
+{
+    struct list *node;
+    while ((node = list_take(&r->graves)) != NULL)
+        connection_free(CONTAINER_OF(node, struct connection, grave));
+}
+
+uint64_t receive_turn(struct receive *r, uint64_t now_ms, uint64_t wall_ms)
+{
+    set_now(r, now_ms, wall_ms);
+    resume_waiting(r);
+    fire_deadlines(r);
+    if (r->is_draining)
+        shut_idle(r);
+    empty_graves(r);
+    const struct heap_node *next = heap_first(&r->deadlines);
+    return next == NULL ? LOOP_NEVER : next->key;
+}
+
+void receive_drain(struct receive *r)
+{
+    r->is_draining = true;
+    for (struct list *n = list_first(&r->listeners); n != NULL; n = list_next(&r->listeners, n))
+        listener_close(CONTAINER_OF(n, struct receive_listener, in_receive));
+    shut_idle(r);
+}
+
+bool receive_is_empty(const struct receive *r)
+{
+    return r->connection_count == 0;
+}
+
+void receive_stats(const struct receive *r, struct receive_stats *stats)
+{
+    *stats             = r->stats;
+    stats->connections = r->connection_count;
+    for (struct list *n = list_first(&r->connections); n != NULL; n = list_next(&r->connections, n))
+        stats->in_transaction +=
+            smtp_server_in_transaction(&CONTAINER_OF(n, struct connection, in_receive)->smtp);
+}
+
+void receive_close(struct receive *r)
+{
+    struct list *node;
+    while ((node = list_first(&r->connections)) != NULL) {
+        struct connection *c = CONTAINER_OF(node, struct connection, in_receive);
+        connection_cut(c);
+        connection_free(c);
+    }
+    while ((node = list_first(&r->listeners)) != NULL)
+        listener_free(CONTAINER_OF(node, struct receive_listener, in_receive));
+    clients_release(&r->clients);
+    mem_free(r);
+}
