@@ -37,6 +37,7 @@ static struct attempt attempt_of(struct job *job, unsigned code, const unsigned 
     return attempt;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the parts of a reply, as callers have them */
 void job_settle_rest(struct job *job, enum job_verdict verdict, unsigned code,
                      const unsigned char enhanced[3], struct span text, const char *mx)
 {
@@ -46,6 +47,7 @@ void job_settle_rest(struct job *job, enum job_verdict verdict, unsigned code,
             settle(&job->rcpts[i], verdict, &attempt);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the parts of a reply, as callers have them */
 void job_settle(struct job *job, size_t rcpt, enum job_verdict verdict, unsigned code,
                 const unsigned char enhanced[3], struct span text, const char *mx)
 {

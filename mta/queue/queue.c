@@ -52,7 +52,7 @@ void queue_free(struct queue *q)
     struct table_node *node;
     for (size_t at = 0; (node = table_each(&q->messages, &at)) != NULL;)
         drop_message(q, CONTAINER_OF(node, struct message, by_id));
-    route_free_all(q);
+    idle_free_all(q);
     for (size_t at = 0; (node = table_each(&q->flows, &at)) != NULL;)
         mem_free(CONTAINER_OF(node, struct flow, by_name));
     table_release(&q->messages);
@@ -211,7 +211,7 @@ static uint64_t earliest(const struct queue *q)
 uint64_t queue_turn(struct queue *q, uint64_t now_ms, uint64_t wall_ms)
 {
     queue_set_clocks(q, now_ms, wall_ms);
-    route_drop_idle(q); /* first, because the facts of this turn name sites */
+    idle_drop(q); /* first, because the facts of this turn name sites */
     wake_all(q);
     end_expire_due(q);
     end_report_due(q);

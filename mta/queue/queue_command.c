@@ -144,6 +144,7 @@ static void command_message(struct order *o, struct message *m)
         end_check(o->q, m);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): two clocks */
 size_t queue_command(struct queue *q, enum queue_command command, const struct selector *selector,
                      bool dry_run, uint64_t now_ms, uint64_t wall_ms)
 {

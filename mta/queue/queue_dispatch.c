@@ -75,7 +75,7 @@ void dispatch_end_job(struct queue *q, struct site *s)
     throttle_end(&s->run_by->throttle);
     dispatch_site(q, s);
     dispatch_operator(q, s->run_by);
-    route_note_idle_site(q, s);
+    idle_note_site(q, s);
 }
 
 /* --- taking a job --- */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The inside of the queue, shared by the files that make it up: queue (in and out), queue_place
- * (where batches wait), queue_route (domains and sites), queue_dispatch (which site may start),
- * queue_home (jobs come back), queue_end (ends and reports), queue_command, queue_list (operators).
- * Nobody else includes it.
+ * (where batches wait), queue_route (domains find sites), queue_rule (sites and their limits),
+ * queue_idle (what is forgotten), queue_dispatch (which site may start), queue_home (jobs come
+ * back), queue_end (ends and reports), queue_command and queue_list (for operators).  Nobody else
+ * includes it.
  *
  * A site with ready mail is in exactly one of: runnable; its operator's waiting list; backoffs; or
  * nowhere, because a job that is out will bring it back.  So nothing is ever polled.
@@ -83,10 +84,23 @@ struct domain *route_domain(struct queue *q, struct span name);
 void route_want(struct queue *q, struct domain *d);
 /* The route has expired: what is ready goes back to unrouted. */
 void route_lose(struct queue *q, struct domain *d);
-void route_note_idle_domain(struct queue *q, struct domain *d);
-void route_note_idle_site(struct queue *q, struct site *s);
-void route_drop_idle(struct queue *q);
-void route_free_all(struct queue *q);
+struct site *route_find_site(struct queue *q, struct span key);
+void route_write_key(struct buf *key, const struct site_rule *rule, const char *target_key);
+
+/* --- idle --- */
+
+/* Something about it has changed: it may be idle now, or no longer. */
+void idle_note_domain(struct queue *q, struct domain *d);
+void idle_note_site(struct queue *q, struct site *s);
+void idle_drop(struct queue *q);
+void idle_free_all(struct queue *q);
+
+/* --- rule --- */
+
+/* The operator of a rule; a new one unless it is shared. */
+struct site_operator *rule_operator(struct queue *q, const struct site_rule *rule);
+void rule_join_operator(struct site *s, struct site_operator *o);
+void rule_leave(struct queue *q, struct site *s);
 
 /* --- dispatch --- */
 

@@ -28,8 +28,9 @@ static uint64_t until(uint64_t at_ms, uint64_t now_ms)
 static void describe_ready(const struct batch *b, uint64_t now_ms, struct queue_row *row)
 {
     const struct site *s = b->domain->site;
-    bool is_behind_site  = s->state != SITE_READY;
-    row->status          = is_behind_site && row->rcpt->attempts > 0 ? "deferred" : "waiting";
+    must(s != NULL);
+    bool is_behind_site = s->state != SITE_READY;
+    row->status         = is_behind_site && row->rcpt->attempts > 0 ? "deferred" : "waiting";
     if (s->state == SITE_BACKOFF)
         row->next_in_ms = until(s->probe_ms, now_ms);
 }
@@ -104,6 +105,7 @@ static bool site_matches(const char *pattern, const struct recipient *r)
             text_matches(pattern, s->run_by->name) || span_equals(span_of(pattern), s->by_key.key));
 }
 
+/* NOLINTNEXTLINE(readability-function-size): two clocks */
 bool queue_matches(const struct queue *q, const struct selector *selector, const struct message *m,
                    uint32_t rcpt, uint64_t now_ms, uint64_t wall_ms)
 {

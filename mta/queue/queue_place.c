@@ -20,7 +20,7 @@ void place_free(struct queue *q, struct batch *b)
     struct domain *d = b->domain;
     batch_free(b);
     q->batch_count--;
-    route_note_idle_domain(q, d);
+    idle_note_domain(q, d);
 }
 
 static bool is_resting(enum batch_state state)
@@ -41,9 +41,9 @@ static void count_in(struct queue *q, struct batch *b, enum batch_state state)
     if (d->site != NULL) {
         d->site->waits[state] += b->count;
         d->site->total += b->count;
-        route_note_idle_site(q, d->site);
+        idle_note_site(q, d->site);
     }
-    route_note_idle_domain(q, d);
+    idle_note_domain(q, d);
 }
 
 /* 'count' of them leave; the rest of the batch stays. */
@@ -61,7 +61,7 @@ static void count_out(struct queue *q, struct batch *b, uint32_t count)
     if (d->site != NULL) {
         d->site->waits[b->state] -= count;
         d->site->total -= count;
-        route_note_idle_site(q, d->site);
+        idle_note_site(q, d->site);
     }
 }
 

@@ -4,175 +4,8 @@
  * route is never used after it has expired, and mail that has stood at a site for too long comes
  * back to be routed when its turn comes (queue_dispatch.c).
  */
-#include "mta/base/fault.h"
-#include "mta/base/mem.h"
 #include "mta/queue/queue_inside.h"
 #include <string.h>
-
-/* --- idle domains and sites --- */
-
-/* True when the thing has to enter the list of idle ones. */
-static bool note_idle(struct list *in_idle, bool is_idle, size_t *count)
-{
-    if (list_is_linked(in_idle) == is_idle)
-        return false;
-    if (!is_idle) {
-        list_remove(in_idle);
-        --*count;
-    } else {
-        ++*count;
-    }
-    return is_idle;
-}
-
-void route_note_idle_domain(struct queue *q, struct domain *d)
-{
-    if (note_idle(&d->in_idle, list_is_empty(&d->batches), &q->idle_domain_count)) {
-        list_push(&q->idle_domains, &d->in_idle);
-        d->idle_ms = q->now_ms;
-    }
-}
-
-void route_note_idle_site(struct queue *q, struct site *s)
-{
-    if (note_idle(&s->in_idle, s->total == 0 && s->jobs == 0, &q->idle_site_count)) {
-        list_push(&q->idle_sites, &s->in_idle);
-        s->idle_ms = q->now_ms;
-    }
-}
-
-static void leave_site(struct domain *d)
-{
-    struct site *s = d->site;
-    if (s == NULL)
-        return;
-    for (size_t i = 0; i < BATCH_STATES; i++)
-        s->waits[i] -= d->waits[i];
-    s->total -= d->total;
-    s->domain_count--;
-    list_remove(&d->in_site);
-    d->site = NULL;
-}
-
-static void join_site(struct queue *q, struct domain *d, struct site *s)
-{
-    struct site *old = d->site;
-    if (old == s)
-        return;
-    leave_site(d);
-    if (old != NULL)
-        route_note_idle_site(q, old);
-    for (size_t i = 0; i < BATCH_STATES; i++)
-        s->waits[i] += d->waits[i];
-    s->total += d->total;
-    s->domain_count++;
-    list_push(&s->domains, &d->in_site);
-    d->site = s;
-    route_note_idle_site(q, s);
-}
-
-static void drop_domain(struct queue *q, struct domain *d)
-{
-    list_remove(&d->in_idle);
-    q->idle_domain_count--;
-    leave_site(d);
-    table_remove(&q->domains, &d->by_name);
-    domain_free(d);
-}
-
-static void leave_operator(struct queue *q, struct site *s)
-{
-    struct site_operator *o = s->run_by;
-    dispatch_forget_site(q, s);
-    o->throttle.jobs -= s->jobs;
-    s->run_by = NULL;
-    if (--o->sites > 0)
-        return;
-    if (o->is_shared)
-        table_remove(&q->operators, &o->by_name);
-    heap_remove(&q->tokens, &o->wake);
-    operator_free(o);
-}
-
-static void drop_site(struct queue *q, struct site *s)
-{
-    list_remove(&s->in_idle);
-    q->idle_site_count--;
-    struct list *node;
-    while ((node = list_first(&s->domains)) != NULL) {
-        struct domain *d = CONTAINER_OF(node, struct domain, in_site);
-        if (d->route == ROUTE_KNOWN)
-            domain_set_route(d, ROUTE_NONE);
-        leave_site(d);
-    }
-    leave_operator(q, s);
-    table_remove(&q->sites, &s->by_key);
-    site_free(s);
-}
-
-static bool is_over(uint64_t idle_ms, uint64_t now_ms, size_t count, size_t count_max)
-{
-    return count > count_max || now_ms - idle_ms >= QUEUE_IDLE_MS;
-}
-
-/* Its answer is on its way, and forgotten it would be asked for again. */
-static bool is_awaited(const struct queue *q, const struct domain *d)
-{
-    return d->route == ROUTE_ASKED && q->idle_domain_count <= QUEUE_IDLE_DOMAINS_MAX;
-}
-
-/* A slow rate is remembered longer than the site: else it could start afresh. */
-static bool is_paced(const struct queue *q, struct site *s)
-{
-    return !throttle_is_fresh(&s->run_by->throttle, &s->run_by->limits, q->now_ms) &&
-           q->idle_site_count <= QUEUE_IDLE_SITES_MAX;
-}
-
-static void stay_idle(struct list *idle, struct list *in_idle, uint64_t *idle_ms, uint64_t now_ms)
-{
-    *idle_ms = now_ms;
-    list_move(idle, in_idle);
-}
-
-void route_drop_idle(struct queue *q)
-{
-    struct list *node;
-    while ((node = list_first(&q->idle_domains)) != NULL) {
-        struct domain *d = CONTAINER_OF(node, struct domain, in_idle);
-        if (!is_over(d->idle_ms, q->now_ms, q->idle_domain_count, QUEUE_IDLE_DOMAINS_MAX))
-            break;
-        if (is_awaited(q, d))
-            stay_idle(&q->idle_domains, &d->in_idle, &d->idle_ms, q->now_ms);
-        else
-            drop_domain(q, d);
-    }
-    while ((node = list_first(&q->idle_sites)) != NULL) {
-        struct site *s = CONTAINER_OF(node, struct site, in_idle);
-        if (!is_over(s->idle_ms, q->now_ms, q->idle_site_count, QUEUE_IDLE_SITES_MAX))
-            break;
-        if (is_paced(q, s))
-            stay_idle(&q->idle_sites, &s->in_idle, &s->idle_ms, q->now_ms);
-        else
-            drop_site(q, s);
-    }
-}
-
-void route_free_all(struct queue *q)
-{
-    struct table_node *node;
-    for (size_t at = 0; (node = table_each(&q->domains, &at)) != NULL;)
-        route_note_idle_domain(q, CONTAINER_OF(node, struct domain, by_name));
-    for (size_t at = 0; (node = table_each(&q->domains, &at)) != NULL;)
-        drop_domain(q, CONTAINER_OF(node, struct domain, by_name));
-    for (size_t at = 0; (node = table_each(&q->sites, &at)) != NULL;) {
-        struct site *s = CONTAINER_OF(node, struct site, by_key);
-        route_note_idle_site(q, s);
-        drop_site(q, s);
-    }
-    must(q->operators.count == 0);
-}
-
-/* --- domains --- */
 
 struct domain *route_domain(struct queue *q, struct span name)
 {
@@ -227,32 +60,12 @@ bool queue_next_unrouted(struct queue *q, char domain[256])
 
 /* --- sites --- */
 
-static struct site_operator *find_operator(struct queue *q, const struct site_rule *rule)
-{
-    struct table_node *node = NULL;
-    if (rule->shared)
-        node = table_find(&q->operators, span_of(rule->name));
-    if (node != NULL)
-        return CONTAINER_OF(node, struct site_operator, by_name);
-    struct site_operator *o = operator_new(rule, queue_next_id(q), q->now_ms);
-    if (rule->shared)
-        table_insert(&q->operators, &o->by_name, span_of(o->name));
-    return o;
-}
-
-static void join_operator(struct site *s, struct site_operator *o)
-{
-    s->run_by = o;
-    o->sites++;
-    o->throttle.jobs += s->jobs;
-}
-
-static void make_key(struct buf *key, const struct site_rule *rule, const char *target_key)
+void route_write_key(struct buf *key, const struct site_rule *rule, const char *target_key)
 {
     buf_printf(key, "%s/%s", rule->name, target_key);
 }
 
-static struct site *find_site(struct queue *q, struct span key)
+struct site *route_find_site(struct queue *q, struct span key)
 {
     struct table_node *node = table_find(&q->sites, key);
     return node == NULL ? NULL : CONTAINER_OF(node, struct site, by_key);
@@ -281,10 +94,10 @@ static struct site *make_site(struct queue *q, const struct site_rule *rule, str
                               const struct site_target *target, struct span domain)
 {
     struct site *s   = site_new(target, key, domain, rng_next(&q->rng));
-    struct site *old = find_site(q, key);
+    struct site *old = route_find_site(q, key);
     s->id            = queue_next_id(q);
     s->shard         = choose_shard(q, rule, key);
-    join_operator(s, old != NULL ? old->run_by : find_operator(q, rule));
+    rule_join_operator(s, old != NULL ? old->run_by : rule_operator(q, rule));
     if (old != NULL) {
         s->window = old->window;
         s->shard  = old->shard;
@@ -298,8 +111,8 @@ static struct site *meet_site(struct queue *q, const struct site_target *target,
 {
     const struct site_rule *rule = site_rule_of(&q->policy, target, domain);
     struct buf text              = {0};
-    make_key(&text, rule, target->key);
-    struct site *s = find_site(q, buf_span(&text));
+    route_write_key(&text, rule, target->key);
+    struct site *s = route_find_site(q, buf_span(&text));
     if (s == NULL || !site_target_equals(&s->target, target))
         s = make_site(q, rule, buf_span(&text), target, domain);
     buf_release(&text);
@@ -318,6 +131,18 @@ static void collect(struct queue *q, struct domain *d, bool also_ready)
     }
 }
 
+static void move_to_site(struct queue *q, struct domain *d, struct site *s)
+{
+    struct site *old = d->site;
+    if (old == s)
+        return;
+    site_leave(d);
+    site_join(s, d);
+    idle_note_site(q, s);
+    if (old != NULL)
+        idle_note_site(q, old);
+}
+
 static void route_found(struct queue *q, struct domain *d, const struct queue_route *route)
 {
     struct site *s = meet_site(q, &route->target, d->by_name.key);
@@ -326,7 +151,7 @@ static void route_found(struct queue *q, struct domain *d, const struct queue_ro
     if (d->expires_ms < q->now_ms + QUEUE_ROUTE_MS_MIN)
         d->expires_ms = q->now_ms + QUEUE_ROUTE_MS_MIN;
     collect(q, d, d->site != s);
-    join_site(q, d, s);
+    move_to_site(q, d, s);
     for (struct list *n = list_first(&d->batches); n != NULL; n = list_next(&d->batches, n)) {
         struct batch *b = CONTAINER_OF(n, struct batch, in_domain);
         if (b->state == BATCH_NOWHERE)
@@ -408,55 +233,4 @@ void queue_route(struct queue *q, struct span domain, const struct queue_route *
         route_found(q, d, route);
     else
         route_not_found(q, d, route);
-}
-
-/* --- new rules --- */
-
-/* The key follows the rule, unless another site has it already; routes are asked for anew in any
- * case, and then every domain finds the right one. */
-static void rename_site(struct queue *q, struct site *s, const struct site_rule *rule)
-{
-    struct buf key = {0};
-    make_key(&key, rule, s->target.key);
-    if (!span_equals(buf_span(&key), s->by_key.key) && find_site(q, buf_span(&key)) == NULL) {
-        table_remove(&q->sites, &s->by_key);
-        table_insert(&q->sites, &s->by_key,
-                     span_make(arena_text(&s->arena, buf_span(&key)), key.len));
-    }
-    buf_release(&key);
-}
-
-static void match_anew(struct queue *q, struct site *s)
-{
-    const struct site_rule *rule = site_rule_of(&q->policy, &s->target, span_of(s->first_domain));
-    bool is_same =
-        rule->shared == s->run_by->is_shared && span_is(span_of(rule->name), s->run_by->name);
-    if (!is_same) {
-        leave_operator(q, s);
-        join_operator(s, find_operator(q, rule));
-        rename_site(q, s, rule);
-    }
-    s->run_by->limits = rule->limits;
-}
-
-void queue_set_policy(struct queue *q, const struct queue_policy *policy, uint64_t now_ms)
-{
-    must(policy->rule_count > 0 && policy->retry.interval_count > 0);
-    queue_set_clock(q, now_ms);
-    q->policy = *policy;
-    struct table_node *node;
-    for (size_t at = 0; (node = table_each(&q->domains, &at)) != NULL;)
-        CONTAINER_OF(node, struct domain, by_name)->expires_ms = now_ms; /* routes are new, too */
-
-    size_t count        = 0;
-    struct site **sites = mem_new_array(q->sites.count + 1, sizeof(struct site *));
-    for (size_t at = 0; (node = table_each(&q->sites, &at)) != NULL;)
-        sites[count++] = CONTAINER_OF(node, struct site, by_key);
-    for (size_t i = 0; i < count; i++)
-        match_anew(q, sites[i]);
-    for (size_t i = 0; i < count; i++) {
-        dispatch_site(q, sites[i]);
-        dispatch_operator(q, sites[i]->run_by);
-    }
-    mem_free(sites);
 }

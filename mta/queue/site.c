@@ -69,6 +69,30 @@ void site_free(struct site *s)
     mem_free(s);
 }
 
+void site_leave(struct domain *d)
+{
+    struct site *s = d->site;
+    if (s == NULL)
+        return;
+    for (size_t i = 0; i < BATCH_STATES; i++)
+        s->waits[i] -= d->waits[i];
+    s->total -= d->total;
+    s->domain_count--;
+    list_remove(&d->in_site);
+    d->site = NULL;
+}
+
+void site_join(struct site *s, struct domain *d)
+{
+    must(d->site == NULL);
+    for (size_t i = 0; i < BATCH_STATES; i++)
+        s->waits[i] += d->waits[i];
+    s->total += d->total;
+    s->domain_count++;
+    list_push(&s->domains, &d->in_site);
+    d->site = s;
+}
+
 static bool text_equals(const char *a, const char *b)
 {
     return (a == NULL) == (b == NULL) && span_equals(span_of(a), span_of(b));

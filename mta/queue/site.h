@@ -68,6 +68,10 @@ struct site {
 struct site *site_new(const struct site_target *target, struct span key, struct span first_domain,
                       uint64_t seed);
 void site_free(struct site *s);
+/* The domain, and all of its mail wherever it waits, counts for this site; or for none. */
+void site_join(struct site *s, struct domain *d);
+void site_leave(struct domain *d);
+
 /* The same hosts, reached the same way; their order is what the key says of it. */
 bool site_target_equals(const struct site_target *a, const struct site_target *b);
 const struct site_rule *site_rule_of(const struct queue_policy *policy,
