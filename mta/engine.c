@@ -110,7 +110,8 @@ static void requeue(struct engine *e, const struct spool_recovered *found)
     struct message *m                = message_from(found);
     for (size_t i = 0; i < found->rcpt_count; i++) {
         const struct spool_rcpt *rcpt = &found->rcpts[i];
-        restore_rcpt(&m->rcpts[message_add_rcpt(m, &rcpt->envelope)], rcpt);
+        uint32_t index                = message_add_rcpt(m, &rcpt->envelope); /* may move them */
+        restore_rcpt(&m->rcpts[index], rcpt);
         due_in[i] = clipped(rcpt->next_wall_ms, e->wall_ms, wait_max);
     }
     uint64_t lifetime = m->expire_wall_ms - m->arrival_wall_ms;

@@ -264,6 +264,7 @@ static void close_engine(void *data)
     struct engine *e     = d->engine;
     d->engine            = NULL;
     engine_close(e);
+    buf_release(&d->error);
 }
 
 static void check_nothing_left(void)
@@ -361,12 +362,23 @@ static void look(struct sim_daemon *d)
     }
 }
 
+_Noreturn static void break_undrained(const struct sim_daemon *d)
+{
+    struct queue_stats stats = {0};
+    if (d->engine != NULL)
+        queue_stats(engine_queue(d->engine), &stats);
+    sim_break("liveness", "%s, %zu messages, %zu recipients (%zu busy), %zu connections%s",
+              d->engine == NULL ? "it is down" : "it runs", stats.messages, stats.recipients,
+              stats.busy, net_count_conns(),
+              sources_are_done() ? "" : ", not everything was taken");
+}
+
 static void on_look(struct sim_event *event)
 {
     struct sim_daemon *d     = CONTAINER_OF(event, struct sim_daemon, looks);
     const struct sim_plan *p = sim()->plan;
     if (sim()->now_ms > p->calm_ms + p->expire_ms + DRAIN_MS_MAX)
-        sim_break("liveness", "the mail does not come to its end");
+        break_undrained(d);
     if (d->stop_by_ms > 0 && sim()->now_ms > d->stop_by_ms + LOOK_MS)
         sim_break("interface", "it does not stop");
     if (plan_is_calm() && d->engine != NULL && d->stop_by_ms == 0)
