@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: MIT */
+#include "mta/spool/compact.h"
+#include "mta/base/bytes.h"
+#include "mta/base/fault.h"
+#include "mta/base/mem.h"
+#include "mta/mail/msgid.h"
+#include "mta/spool/inside.h"
+#include <string.h>
+
+enum {
+    SEEK_STEPS       = 1000, /* messages looked at in one turn */
+    RETRY_MS         = 1000,
+    DEAD_SEGMENTS    = 2,         /* that much more than what is live may be dead */
+    SHORT_ROOM_BYTES = 128 << 10, /* that must be left for facts when no segment can be made */
+};
+
+/* --- moves --- */
+
+static struct move *move_at(struct list *node)
+{
+    return node == NULL ? NULL : CONTAINER_OF(node, struct move, link);
+}
+
+static struct move *move_new(struct stored *stored)
+{
+    const struct layout *layout = content_layout(stored->content);
+    struct move *move           = mem_new(sizeof *move);
+    move->stored                = stored;
+    move->extent_count          = layout->count;
+    move->extents               = mem_new_array(layout->count, sizeof *move->extents);
+    move->is_copied             = mem_new_array(layout->count, sizeof *move->is_copied);
+    for (size_t i = 0; i < layout->count; i++)
+        move->extents[i] = layout->extents[i];
+    list_init(&move->link);
+    stored->move = move;
+    return move;
+}
+
+static void drop_live(const struct move *move)
+{
+    for (size_t i = 0; i < move->extent_count; i++)
+        if (move->is_copied[i])
+            extents_drop_live(&move->extents[i], 1);
+    pieces_drop_live(move->pieces, move->piece_count);
+}
+
+static void move_free(struct move *move)
+{
+    if (move->stored != NULL)
+        move->stored->move = NULL;
+    list_remove(&move->link);
+    mem_free(move->extents);
+    mem_free(move->is_copied);
+    mem_free(move->pieces);
+    buf_release(&move->entry);
+    mem_free(move);
+}
+
+static void move_drop(struct move *move)
+{
+    drop_live(move);
+    move_free(move);
+}
+
+/* From now on the new records are the message. */
+static void move_settle(struct move *move)
+{
+    struct stored *stored = move->stored;
+    drop_live(move);
+    stored_leave(stored);
+    stored_set_pieces(stored, move->pieces, move->piece_count);
+    move->pieces      = NULL;
+    move->piece_count = 0;
+    content_relayout(stored->content, layout_new(move->extents, move->extent_count));
+    stored_settle(stored);
+    move_free(move);
+}
+
+static void seek_again(struct compact *c)
+{
+    c->phase      = COMPACT_SEEK;
+    c->move       = NULL;
+    c->read_count = c->placed = c->placed_bytes = 0;
+    if (c->draft != NULL)
+        c->draft->is_moving = false;
+    c->draft = NULL;
+}
+
+static void drop_in_hand(struct spool *s)
+{
+    if (s->compact.move != NULL)
+        move_drop(s->compact.move);
+    seek_again(&s->compact);
+}
+
+void compact_cancel(struct spool *s)
+{
+    drop_in_hand(s);
+    if (s->txn.is_active && s->txn.last_type == RECORD_CHECKPOINT) {
+        move_drop(s->txn.owner);
+        txn_abandon(&s->txn);
+        s->compact.on_the_way--;
+    }
+}
+
+static void drop_all(struct spool *s, struct group *group)
+{
+    struct move *move;
+    while ((move = move_at(list_first(&group->moves))) != NULL) {
+        move_drop(move);
+        s->compact.on_the_way--;
+    }
+}
+
+void compact_fail(struct spool *s, struct group *group)
+{
+    drop_all(s, group);
+    drop_all(s, s->log.gathering);
+    compact_cancel(s);
+}
+
+void compact_settle(struct spool *s, struct group *group)
+{
+    struct move *move;
+    while ((move = move_at(list_first(&group->moves))) != NULL) {
+        if (move->stored == NULL)
+            move_drop(move);
+        else
+            move_settle(move);
+        s->compact.on_the_way--;
+    }
+}
+
+void compact_forget(struct spool *s, struct stored *stored)
+{
+    struct move *move = stored->move;
+    if (move == NULL)
+        return;
+    if (move == s->compact.move)
+        drop_in_hand(s);
+    else
+        move->stored = NULL; /* its group, or the txn, still names it */
+    stored->move = NULL;
+}
+
+void compact_forget_draft(struct spool *s, struct draft *draft)
+{
+    if (s->compact.draft == draft)
+        seek_again(&s->compact);
+}
+
+/* --- the victim --- */
+
+static bool may_move(const struct spool *s, const struct segment *segment)
+{
+    return s->keeper.short_of == OK || log_room(&s->log) > 2 * segment->live + SHORT_ROOM_BYTES;
+}
+
+static struct segment *choose_victim(const struct spool *s)
+{
+    struct segment *oldest = NULL;
+    uint64_t bytes = 0, live = 0;
+    for (struct segment *g = segment_first(&s->log.segments); g != NULL;
+         g                 = segment_next(&s->log.segments, g)) {
+        if (g->state != SEGMENT_SEALED && g->state != SEGMENT_POISONED)
+            continue;
+        bytes += g->bytes;
+        live += g->live;
+        if (oldest == NULL && g->live > 0 && g->busy == 0 && !g->is_stuck)
+            oldest = g;
+    }
+    uint64_t spared = s->keeper.short_of == OK ? DEAD_SEGMENTS * s->config.segment_bytes : 0;
+    return oldest != NULL && bytes > 2 * live + spared && may_move(s, oldest) ? oldest : NULL;
+}
+
+/* --- seeking --- */
+
+static bool is_movable(const struct stored *stored, const struct segment *victim)
+{
+    return stored->is_durable && stored->is_known && stored->move == NULL && !stored->is_stuck &&
+           stored_touches(stored, victim);
+}
+
+static struct draft *find_draft(struct spool *s)
+{
+    static const enum draft_state states[] = {DRAFT_OPEN, DRAFT_QUEUED};
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+        const struct list *all = &s->drafts[states[i]];
+        for (struct list *n = list_first(all); n != NULL; n = list_next(all, n)) {
+            struct draft *d = CONTAINER_OF(n, struct draft, link);
+            for (size_t j = 0; j < d->extent_count; j++)
+                if (d->extents[j].segment == s->compact.victim && d != s->txn.owner)
+                    return d;
+        }
+    }
+    return NULL;
+}
+
+static void begin_draft(struct spool *s, struct draft *d)
+{
+    s->compact.draft = d;
+    s->compact.phase = COMPACT_READ;
+    d->is_moving     = true;
+}
+
+/* What is left cannot be moved now, or ever. */
+static void give_up_for_now(struct spool *s)
+{
+    struct compact *c = &s->compact;
+    size_t at         = 0;
+    struct table_node *node;
+    bool waits = false;
+    while ((node = table_each(&s->index.by_id, &at)) != NULL) {
+        const struct stored *stored = CONTAINER_OF(node, struct stored, by_id);
+        waits                       = waits ||
+                (stored->content != NULL && !stored->is_stuck && stored_touches(stored, c->victim));
+    }
+    c->victim->is_stuck = !waits && find_draft(s) == NULL &&
+                          list_is_empty(&s->log.gathering->commits) && s->log.flying == NULL;
+    c->victim   = NULL;
+    c->retry_ms = s->now_ms + RETRY_MS;
+}
+
+static bool end_pass(struct spool *s)
+{
+    struct compact *c = &s->compact;
+    struct draft *d   = find_draft(s);
+    c->cursor         = 0;
+    if (d != NULL) {
+        begin_draft(s, d);
+        return true;
+    }
+    if (c->on_the_way > 0)
+        return false; /* their group wakes us */
+    give_up_for_now(s);
+    return false;
+}
+
+static bool seek(struct spool *s)
+{
+    struct compact *c = &s->compact;
+    if (c->victim->live == 0) {
+        c->victim = NULL; /* the keeper may have it */
+        return true;
+    }
+    for (int i = 0; i < SEEK_STEPS; i++) {
+        struct table_node *node = table_each(&s->index.by_id, &c->cursor);
+        if (node == NULL)
+            return end_pass(s);
+        struct stored *stored = CONTAINER_OF(node, struct stored, by_id);
+        if (is_movable(stored, c->victim)) {
+            c->move  = move_new(stored);
+            c->phase = COMPACT_READ;
+            return true;
+        }
+    }
+    return true;
+}
+
+/* --- reading --- */
+
+static const struct extent *extents_of(const struct compact *c, size_t *count)
+{
+    *count = c->move != NULL ? c->move->extent_count : c->draft->extent_count;
+    return c->move != NULL ? c->move->extents : c->draft->extents;
+}
+
+bool compact_take_read(struct spool *s, struct chore *chore)
+{
+    struct compact *c = &s->compact;
+    size_t count;
+    if (c->phase != COMPACT_READ)
+        return false;
+    const struct extent *extents = extents_of(c, &count);
+    c->read_count = c->placed = c->placed_bytes = 0;
+    for (size_t i = 0; i < count && c->read_count < COMPACT_READS_MAX; i++)
+        if (extents[i].segment == c->victim) {
+            chore->reads[c->read_count] = extents[i];
+            c->reads[c->read_count++]   = i;
+        }
+    chore->read_count = c->read_count;
+    chore->piece      = (struct place){0};
+    if (c->move != NULL && c->move->entry.len == 0)
+        chore->piece = c->move->stored->pieces[0];
+    c->phase = COMPACT_READING;
+    return true;
+}
+
+static void tell_unreadable(struct spool *s, struct stored *stored)
+{
+    char id[MSGID_TEXT_BYTES];
+    stored->is_stuck = true;
+    spool_alarm(s, "message %s in %s cannot be read: its segment %016llx stays",
+                msgid_text(stored->id, id), s->directory,
+                (unsigned long long)s->compact.victim->id);
+}
+
+static void on_unreadable(struct spool *s, enum status status)
+{
+    struct compact *c = &s->compact;
+    struct draft *d   = c->draft;
+    if (c->move != NULL)
+        tell_unreadable(s, c->move->stored);
+    drop_in_hand(s);
+    if (d != NULL)
+        draft_fail(d, d->state == DRAFT_OPEN ? DRAFT_OPEN : DRAFT_ENDED, status);
+}
+
+/* The entry stands at the beginning of the stream, and is shorter than one piece. */
+static bool keep_entry(struct move *move, struct span piece)
+{
+    struct reader r = {span_skip(piece, PAYLOAD_PIECE_HEAD), false};
+    struct span all = r.rest;
+    struct payload_entry entry;
+    if (!payload_read_entry(&r, &entry) || entry.id != move->stored->id)
+        return false;
+    buf_put(&move->entry, span_first(all, entry.bytes));
+    return true;
+}
+
+void compact_on_read(struct spool *s)
+{
+    struct compact *c         = &s->compact;
+    const struct chore *chore = &s->chore;
+    struct span piece         = span_first(buf_span(&chore->read), chore->piece_bytes);
+    if (c->phase != COMPACT_READING)
+        return; /* called off meanwhile */
+    if (chore->read_status != OK)
+        on_unreadable(s, chore->read_status);
+    else if (piece.len > 0 && !keep_entry(c->move, piece))
+        on_unreadable(s, CORRUPT);
+    else
+        c->phase = COMPACT_PLACE;
+}
+
+/* --- writing it again --- */
+
+static void set_extent(struct compact *c, size_t index, const struct extent *fresh)
+{
+    extents_add_live(fresh, 1);
+    if (c->move != NULL) {
+        c->move->extents[index]   = *fresh;
+        c->move->is_copied[index] = true;
+        return;
+    }
+    extents_drop_live(&c->draft->extents[index], 1); /* nobody was promised anything yet */
+    c->draft->extents[index] = *fresh;
+    c->draft->last_sequence  = fresh->segment->last_sequence;
+}
+
+static enum status place_copy(struct spool *s, size_t index, struct span bytes)
+{
+    struct compact *c = &s->compact;
+    char head[PAYLOAD_CHUNK_HEAD];
+    struct place place;
+    struct extent fresh      = {.bytes = (uint32_t)bytes.len};
+    struct log_record record = {
+        .type = RECORD_CHUNK, .head = {head, sizeof head},
+             .rest = bytes
+    };
+    bytes_put64(head, c->move != NULL ? 0 : c->draft->number);
+    enum status status = log_put(&s->log, &record, &place, &fresh.checksum);
+    if (status != OK)
+        return status;
+    fresh.segment = place.segment;
+    fresh.offset  = place.offset;
+    set_extent(c, index, &fresh);
+    return OK;
+}
+
+/* What was read is put at the end of the log. */
+static enum status place_copies(struct spool *s)
+{
+    struct compact *c  = &s->compact;
+    struct span read   = span_skip(buf_span(&s->chore.read), s->chore.piece_bytes);
+    enum status status = OK;
+    size_t count;
+    while (status == OK && c->placed < c->read_count) {
+        size_t index = c->reads[c->placed];
+        struct span bytes =
+            span_first(span_skip(read, c->placed_bytes), extents_of(c, &count)[index].bytes);
+        status = place_copy(s, index, bytes);
+        if (status == OK) {
+            c->placed++;
+            c->placed_bytes += bytes.len;
+        }
+    }
+    return status;
+}
+
+static bool has_more(const struct compact *c)
+{
+    size_t count;
+    const struct extent *extents = extents_of(c, &count);
+    for (size_t i = 0; i < count; i++)
+        if (extents[i].segment == c->victim)
+            return true;
+    return false;
+}
+
+static bool place_read(struct spool *s)
+{
+    struct compact *c = &s->compact;
+    if (s->txn.is_active || log_backlog(&s->log) > s->config.backlog_bytes_max / 2)
+        return false;
+    enum status status = place_copies(s);
+    if (status == AGAIN && keeper_verdict(s) == OK)
+        return false;
+    if (status != OK) {
+        drop_in_hand(s);
+        c->victim   = NULL;
+        c->retry_ms = s->now_ms + RETRY_MS;
+        return false;
+    }
+    if (has_more(c))
+        c->phase = COMPACT_READ;
+    else if (c->move != NULL)
+        c->phase = COMPACT_ASK;
+    else
+        seek_again(c);
+    return true;
+}
+
+bool compact_turn(struct spool *s)
+{
+    struct compact *c = &s->compact;
+    if (log_is_broken(&s->log) || log_owes_head(&s->log) || !list_is_empty(&s->recover.waiting))
+        return false;
+    if (c->victim == NULL && s->now_ms >= c->retry_ms) {
+        c->victim = choose_victim(s);
+        c->cursor = 0;
+    }
+    if (c->victim == NULL)
+        return false;
+    switch (c->phase) {
+    case COMPACT_SEEK:
+        return seek(s);
+    case COMPACT_PLACE:
+        return place_read(s);
+    case COMPACT_READ:
+    case COMPACT_READING:
+    case COMPACT_PHASE_COUNT:
+        return false; /* the helping thread wakes us */
+    case COMPACT_ASK:
+        return true; /* the engine is asked before the next turn of the spool */
+    }
+    return false;
+}
+
+/* --- the checkpoint --- */
+
+bool spool_wants_checkpoint(struct spool *s, uint64_t *id)
+{
+    const struct compact *c = &s->compact;
+    if (c->phase != COMPACT_ASK || s->txn.is_active || log_is_broken(&s->log))
+        return false;
+    *id = c->move->stored->id;
+    return true;
+}
+
+/* Those that have not ended by what we know; false: some of them are not told of. */
+static bool put_rcpts(const struct stored *stored, const uint32_t *indexes,
+                      const struct spool_rcpt *rcpts, size_t count, struct buf *stream)
+{
+    uint64_t next  = 0;
+    uint32_t given = 0;
+    payload_put_rcpts_head(stream, stored->rcpt_count, stored->live);
+    for (size_t i = 0; i < count; i++) {
+        if (indexes[i] < next || indexes[i] >= stored->rcpt_count)
+            return false;
+        next = indexes[i] + 1ULL;
+        if (stored_has_ended(stored, indexes[i]))
+            continue;
+        if (rcpts[i].state == RCPT_ENDED)
+            return false;
+        payload_put_rcpt(stream, indexes[i], &rcpts[i]);
+        given++;
+    }
+    return given == stored->live;
+}
+
+static void put_content(const struct move *move, struct buf *stream)
+{
+    payload_put_content_head(stream, content_bytes(move->stored->content),
+                             (uint32_t)move->extent_count);
+    for (size_t i = 0; i < move->extent_count; i++) {
+        const struct extent *extent = &move->extents[i];
+        struct payload_extent row   = {extent->segment->id, extent->offset, extent->bytes,
+                                       extent->checksum};
+        payload_put_extent(stream, &row);
+    }
+}
+
+static void tell_mismatch(struct spool *s, struct stored *stored)
+{
+    char id[MSGID_TEXT_BYTES];
+    stored->is_stuck = true;
+    spool_alarm(s, "message %s in %s is not what the queue says of it: its segment %016llx stays",
+                msgid_text(stored->id, id), s->directory,
+                (unsigned long long)s->compact.victim->id);
+}
+
+void spool_put_checkpoint(struct spool *s, uint64_t id, const uint32_t *indexes,
+                          const struct spool_rcpt *rcpts, size_t count)
+{
+    struct compact *c = &s->compact;
+    struct buf stream = {0};
+    if (c->phase != COMPACT_ASK || s->txn.is_active || c->move->stored->id != id)
+        return;
+    struct move *move = c->move;
+    buf_put(&stream, buf_span(&move->entry));
+    if (!put_rcpts(move->stored, indexes, rcpts, count, &stream)) {
+        buf_release(&stream);
+        tell_mismatch(s, move->stored);
+        drop_in_hand(s);
+        return;
+    }
+    payload_put_ends(&stream, NULL, 0);
+    put_content(move, &stream);
+    seek_again(c); /* the move is the txn's now */
+    c->on_the_way++;
+    txn_begin(&s->txn, RECORD_CHECKPOINT, id, &stream, move);
+    (void)spool_place_txn(s);
+}
+
+void compact_on_placed(struct spool *s, struct move *move)
+{
+    move->pieces = txn_finish(&s->txn, &move->piece_count);
+    pieces_add_live(move->pieces, move->piece_count);
+    list_push(&s->log.gathering->moves, &move->link);
+}

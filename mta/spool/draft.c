@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Drafts: content goes into the log as it comes, 16 KiB at a time; the commit waits in a queue for
+ * its place in the log, then in a group for the disk.  Every byte of a draft counts as live until
+ * it is aborted, or its message has ended.
+ */
+#include "mta/base/bytes.h"
+#include "mta/base/fault.h"
+#include "mta/base/mem.h"
+#include "mta/spool/inside.h"
+
+enum { EXTENTS_MIN = 4 };
+
+#define TO(state) (1u << (state))
+static const unsigned may_follow[DRAFT_STATE_COUNT] = {
+    [DRAFT_OPEN]   = TO(DRAFT_QUEUED) | TO(DRAFT_ENDED),
+    [DRAFT_QUEUED] = TO(DRAFT_FLYING) | TO(DRAFT_CUT) | TO(DRAFT_ENDED),
+    [DRAFT_FLYING] = TO(DRAFT_ENDED) | TO(DRAFT_CUT),
+    [DRAFT_CUT]    = TO(DRAFT_ENDED),
+    [DRAFT_ENDED]  = TO(DRAFT_TAKEN),
+    [DRAFT_TAKEN]  = 0,
+};
+
+static void enter(struct draft *d, enum draft_state next)
+{
+    must(d->kind == DRAFT_KIND && (may_follow[d->state] & TO(next)));
+    d->state = next;
+    list_remove(&d->link);
+    if (next == DRAFT_FLYING)
+        list_push(&d->spool->log.gathering->commits, &d->link);
+    else if (next != DRAFT_TAKEN)
+        list_push(&d->spool->drafts[next], &d->link);
+}
+
+static struct draft *draft_at(struct list *node)
+{
+    return node == NULL ? NULL : CONTAINER_OF(node, struct draft, link);
+}
+
+static struct draft *first_of(const struct spool *s, enum draft_state state)
+{
+    return draft_at(list_first(&s->drafts[state]));
+}
+
+/* Nothing it has in the log is needed any more. */
+static void undo(struct draft *d)
+{
+    compact_forget_draft(d->spool, d);
+    extents_drop_live(d->extents, d->extent_count);
+    d->extent_count = 0;
+    if (d->stored != NULL && !d->stored->is_durable) {
+        pieces_drop_live(d->stored->pieces, d->stored->piece_count);
+        stored_free(&d->spool->index, d->stored);
+    }
+    d->stored = NULL;
+}
+
+static void draft_free(struct draft *d)
+{
+    list_remove(&d->link);
+    mem_free(d->extents);
+    mem_free(d->ends);
+    buf_release(&d->pending);
+    buf_release(&d->front);
+    d->kind = 0;
+    mem_free(d);
+}
+
+/* The first failure is the one that is told. */
+void draft_fail(struct draft *d, enum draft_state next, enum status status)
+{
+    if (d->spool->txn.is_active && d->spool->txn.owner == d)
+        txn_abandon(&d->spool->txn);
+    undo(d);
+    buf_release(&d->pending);
+    if (d->status == OK)
+        d->status = status;
+    if (next != d->state)
+        enter(d, next);
+}
+
+struct draft *draft_open(struct spool *s)
+{
+    s->keeper.wants_space = true;
+    if (!spool_has_room(s))
+        return NULL;
+    struct draft *d = mem_new(sizeof *d);
+    d->kind         = DRAFT_KIND;
+    d->spool        = s;
+    d->number       = (uint64_t)s->log.generation << 32 | ++s->next_draft;
+    list_push(&s->drafts[DRAFT_OPEN], &d->link);
+    return d;
+}
+
+/* --- content --- */
+
+static void add_extent(struct draft *d, const struct extent *extent)
+{
+    if (d->extent_count == d->extent_cap) {
+        d->extent_cap = d->extent_cap == 0 ? EXTENTS_MIN : d->extent_cap * 2;
+        d->extents    = mem_resize(d->extents, d->extent_cap * sizeof *d->extents);
+    }
+    d->extents[d->extent_count++] = *extent;
+    extents_add_live(extent, 1);
+}
+
+static enum status place_chunk(struct draft *d, struct span content)
+{
+    struct spool *s = d->spool;
+    char head[PAYLOAD_CHUNK_HEAD];
+    struct place place;
+    struct extent extent     = {.bytes = (uint32_t)content.len};
+    struct log_record record = {
+        .type = RECORD_CHUNK, .is_content = true, .head = {head, sizeof head},
+                .rest = content
+    };
+    if (s->txn.is_active)
+        return AGAIN;
+    bytes_put64(head, d->number);
+    enum status status = log_put(&s->log, &record, &place, &extent.checksum);
+    if (status != OK)
+        return status;
+    extent.segment   = place.segment;
+    extent.offset    = place.offset;
+    d->last_sequence = place.segment->last_sequence;
+    add_extent(d, &extent);
+    return OK;
+}
+
+/* Full chunks of 'content'; with 'all' the rest too.  Tells how far it went. */
+static enum status place_content(struct draft *d, struct span content, bool all, size_t *done)
+{
+    enum status status = OK;
+    *done              = 0;
+    while (status == OK && *done < content.len) {
+        struct span chunk = span_first(span_skip(content, *done), DRAFT_CHUNK_BYTES);
+        if (chunk.len < DRAFT_CHUNK_BYTES && !all)
+            break;
+        status = place_chunk(d, chunk);
+        if (status == OK)
+            *done += chunk.len;
+    }
+    return status;
+}
+
+static enum status place_pending(struct draft *d, bool all)
+{
+    size_t done;
+    enum status status = place_content(d, buf_span(&d->pending), all, &done);
+    buf_drop(&d->pending, done);
+    if (d->pending.len == 0)
+        buf_release(&d->pending);
+    if (status == AGAIN)
+        d->spool->is_stalled = true;
+    return status;
+}
+
+/* AGAIN is no failure as long as a segment may come. */
+static enum status judged(const struct spool *s, enum status status)
+{
+    if (status != AGAIN)
+        return status;
+    return s->txn.is_active ? OK : keeper_verdict(s);
+}
+
+enum status draft_write(struct draft *d, struct span content)
+{
+    size_t done        = 0;
+    enum status status = OK;
+    must(d->kind == DRAFT_KIND && d->state == DRAFT_OPEN);
+    if (d->status != OK)
+        return d->status;
+    d->bytes += content.len;
+    if (d->pending.len == 0)
+        status = place_content(d, content, false, &done); /* without a copy between */
+    buf_put(&d->pending, span_skip(content, done));
+    if (status == OK && d->pending.len >= DRAFT_CHUNK_BYTES)
+        status = place_pending(d, false);
+    if (status == AGAIN)
+        d->spool->is_stalled = true;
+    status = judged(d->spool, status);
+    if (status != OK)
+        draft_fail(d, DRAFT_OPEN, status);
+    return d->status;
+}
+
+bool draft_should_wait(const struct draft *d)
+{
+    return d->pending.len >= DRAFT_CHUNK_BYTES ||
+           log_backlog(&d->spool->log) > d->spool->config.backlog_bytes_max;
+}
+
+uint64_t draft_bytes(const struct draft *d)
+{
+    return d->bytes;
+}
+
+/* --- commit --- */
+
+static void put_front(struct draft *d, const struct spool_entry *entry,
+                      const struct envelope_rcpt *rcpts, const struct spool_end *ends)
+{
+    payload_put_entry(&d->front, entry);
+    payload_put_rcpts_head(&d->front, d->rcpt_count, d->rcpt_count);
+    for (uint32_t i = 0; i < d->rcpt_count; i++)
+        payload_put_fresh_rcpt(&d->front, i, &rcpts[i]);
+    payload_put_ends(&d->front, ends, d->end_count);
+}
+
+static void keep_ends(struct draft *d, const struct spool_end *ends)
+{
+    if (d->end_count == 0)
+        return;
+    d->ends = mem_new_array(d->end_count, sizeof *d->ends);
+    for (size_t i = 0; i < d->end_count; i++)
+        d->ends[i] = ends[i];
+}
+
+void draft_commit(struct draft *d, const struct spool_entry *entry,
+                  const struct envelope_rcpt *rcpts, size_t rcpt_count,
+                  const struct spool_end *ends, size_t end_count)
+{
+    struct spool *s = d->spool;
+    must(d->kind == DRAFT_KIND && d->state == DRAFT_OPEN);
+    must(rcpt_count > 0 && rcpt_count <= PAYLOAD_RCPTS_MAX);
+    d->id         = entry->id;
+    d->rcpt_count = (uint32_t)rcpt_count;
+    d->end_count  = end_count;
+    if (d->status == OK) {
+        d->stored = stored_new(&s->index, d->id, d->rcpt_count);
+        d->status = d->stored == NULL ? EXISTS : OK;
+    }
+    if (d->status != OK) {
+        draft_fail(d, DRAFT_ENDED, d->status);
+        return;
+    }
+    put_front(d, entry, rcpts, ends);
+    keep_ends(d, ends);
+    enter(d, DRAFT_QUEUED);
+}
+
+static void put_content(struct draft *d, struct buf *stream)
+{
+    payload_put_content_head(stream, d->bytes, (uint32_t)d->extent_count);
+    for (size_t i = 0; i < d->extent_count; i++) {
+        const struct extent *extent = &d->extents[i];
+        struct payload_extent row   = {extent->segment->id, extent->offset, extent->bytes,
+                                       extent->checksum};
+        payload_put_extent(stream, &row);
+    }
+}
+
+static enum status place_draft(struct draft *d)
+{
+    struct spool *s    = d->spool;
+    enum status status = place_pending(d, true);
+    if (status != OK)
+        return status;
+    if (d->is_moving)
+        return AGAIN; /* compaction gives it other extents in a moment */
+    put_content(d, &d->front);
+    txn_begin(&s->txn, RECORD_COMMIT, d->id, &d->front, d);
+    return OK;
+}
+
+/* What ends with this commit ends by its record. */
+static void pin_ends(struct draft *d, struct segment *segment)
+{
+    for (size_t i = 0; i < d->end_count; i++) {
+        const struct stored *about = stored_find(&d->spool->index, d->ends[i].id);
+        if (about != NULL)
+            segment_pin(segment, spool_oldest(d->spool, about));
+    }
+}
+
+void draft_on_placed(struct draft *d)
+{
+    size_t count;
+    struct place *pieces = txn_finish(&d->spool->txn, &count);
+    stored_set_pieces(d->stored, pieces, count);
+    pieces_add_live(pieces, count);
+    d->stored->oldest = pieces[0].segment->id;
+    pin_ends(d, pieces[count - 1].segment);
+    enter(d, DRAFT_FLYING);
+}
+
+static void place_stalled(struct spool *s)
+{
+    struct list *next, *open = &s->drafts[DRAFT_OPEN];
+    if (!s->is_stalled)
+        return;
+    s->is_stalled = false;
+    for (struct list *n = list_first(open); n != NULL; n = next) {
+        struct draft *d = draft_at(n);
+        next            = list_next(open, n);
+        if (d->status == OK && d->pending.len >= DRAFT_CHUNK_BYTES) {
+            enum status status = judged(s, place_pending(d, false));
+            if (status != OK)
+                draft_fail(d, DRAFT_OPEN, status);
+        }
+    }
+}
+
+void drafts_place(struct spool *s)
+{
+    struct draft *d;
+    enum status status = s->txn.is_active ? AGAIN : OK;
+    while (status == OK && (d = first_of(s, DRAFT_QUEUED)) != NULL) {
+        status = place_draft(d);
+        if (status == OK) {
+            status = spool_place_txn(s);
+        } else if (judged(s, status) != OK) {
+            draft_fail(d, DRAFT_ENDED, judged(s, status));
+            status = OK;
+        }
+    }
+    if (status == AGAIN)
+        s->is_stalled = true;
+    if (!s->txn.is_active)
+        place_stalled(s);
+}
+
+/* --- how it ended --- */
+
+static void apply_ends(struct draft *d)
+{
+    for (size_t i = 0; i < d->end_count; i++) {
+        struct stored *stored = stored_find(&d->spool->index, d->ends[i].id);
+        if (stored != NULL && stored_end(stored, d->ends[i].rcpt) && stored->live == 0)
+            spool_forget(d->spool, stored);
+    }
+}
+
+static void settle(struct draft *d)
+{
+    struct spool *s       = d->spool;
+    struct stored *stored = d->stored;
+    stored->content       = content_new(&s->contents, layout_new(d->extents, d->extent_count));
+    stored->is_durable    = true;
+    d->extent_count       = 0; /* they are the message's now */
+    s->counted.commits++;
+    apply_ends(d);
+    enter(d, DRAFT_ENDED);
+    if (d->is_abandoned)
+        draft_free(d);
+}
+
+void drafts_settle(struct group *group)
+{
+    struct draft *d;
+    while ((d = draft_at(list_first(&group->commits))) != NULL)
+        settle(d);
+}
+
+static void fail_commits(struct group *group, enum status status)
+{
+    struct draft *d;
+    while ((d = draft_at(list_first(&group->commits))) != NULL)
+        draft_fail(d, DRAFT_CUT, status);
+}
+
+static void fail_with_lost_chunks(struct spool *s, enum draft_state state, enum draft_state next,
+                                  enum status status)
+{
+    struct list *following, *all = &s->drafts[state];
+    for (struct list *n = list_first(all); n != NULL; n = following) {
+        struct draft *d = draft_at(n);
+        following       = list_next(all, n);
+        if (d->last_sequence > s->log.durable || d == s->txn.owner)
+            draft_fail(d, next, status);
+    }
+}
+
+void drafts_fail(struct spool *s, struct group *group, enum status status)
+{
+    fail_commits(group, status);
+    fail_commits(s->log.gathering, status);
+    fail_with_lost_chunks(s, DRAFT_QUEUED, DRAFT_CUT, status);
+    fail_with_lost_chunks(s, DRAFT_OPEN, DRAFT_OPEN, status);
+}
+
+void drafts_release_cut(struct spool *s)
+{
+    struct draft *d;
+    if (log_owes_head(&s->log) && !log_is_broken(&s->log))
+        return;
+    while ((d = first_of(s, DRAFT_CUT)) != NULL) {
+        enter(d, DRAFT_ENDED);
+        if (d->is_abandoned)
+            draft_free(d);
+    }
+}
+
+void drafts_refuse_waiting(struct spool *s, enum status status)
+{
+    struct draft *d;
+    struct list *next, *open = &s->drafts[DRAFT_OPEN];
+    if (!s->is_stalled)
+        return;
+    while ((d = first_of(s, DRAFT_QUEUED)) != NULL)
+        draft_fail(d, DRAFT_ENDED, status);
+    for (struct list *n = list_first(open); n != NULL; n = next) {
+        d    = draft_at(n);
+        next = list_next(open, n);
+        if (d->status == OK && d->pending.len >= DRAFT_CHUNK_BYTES)
+            draft_fail(d, DRAFT_OPEN, status);
+    }
+}
+
+void draft_set_owner(struct draft *d, void *owner)
+{
+    must(d->kind == DRAFT_KIND);
+    d->owner = owner;
+}
+
+void *draft_owner(const struct draft *d)
+{
+    return d->owner;
+}
+
+uint64_t draft_id(const struct draft *d)
+{
+    return d->id;
+}
+
+struct draft *spool_take_committed(struct spool *s, enum status *status, struct content **content)
+{
+    spool_take_done(s);
+    struct draft *d = first_of(s, DRAFT_ENDED);
+    if (d == NULL)
+        return NULL;
+    enter(d, DRAFT_TAKEN);
+    *status  = d->status;
+    *content = NULL;
+    if (d->status == OK) {
+        d->stored->is_known = true;
+        *content            = content_hold(d->stored->content);
+        d->stored           = NULL;
+    }
+    return d;
+}
+
+/* On its way already: it comes to its end without anybody who would hear of it. */
+static void abandon(struct draft *d)
+{
+    d->is_abandoned = true;
+    d->owner        = NULL;
+}
+
+void draft_abort(struct draft *d)
+{
+    must(d->kind == DRAFT_KIND);
+    switch (d->state) {
+    case DRAFT_FLYING:
+    case DRAFT_CUT:
+        abandon(d);
+        return;
+    case DRAFT_OPEN:
+    case DRAFT_QUEUED:
+        if (d->spool->txn.is_active && d->spool->txn.owner == d)
+            txn_abandon(&d->spool->txn);
+        undo(d);
+        break;
+    case DRAFT_ENDED:
+    case DRAFT_TAKEN:
+    case DRAFT_STATE_COUNT:
+        break;
+    }
+    draft_free(d);
+}
+
+void drafts_free_all(struct spool *s)
+{
+    struct draft *d;
+    for (size_t i = 0; i < sizeof s->log.groups / sizeof s->log.groups[0]; i++)
+        while ((d = draft_at(list_first(&s->log.groups[i].commits))) != NULL) {
+            undo(d);
+            draft_free(d);
+        }
+    for (int state = 0; state < DRAFT_STATE_COUNT; state++)
+        while ((d = first_of(s, (enum draft_state)state)) != NULL) {
+            undo(d);
+            draft_free(d);
+        }
+}

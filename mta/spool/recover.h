@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Recover: from what is on disk to what the spool knows.  It changes nothing but this: files that
+ * hold no record are unlinked.  So it may be cut off anywhere and begun again.
+ *
+ * In memory it keeps, of each message, who has ended and where things are; of recipients that were
+ * tried, how that went; the rest is read again when the message is taken.
+ */
+#pragma once
+#include "mta/base/arena.h"
+#include "mta/base/table.h"
+#include "mta/spool/stored.h"
+
+struct spool;
+
+/* What is known of a recipient beyond its commit or checkpoint. */
+struct fate {
+    uint64_t next_wall_ms, last_wall_ms;
+    uint32_t note; /* index of the reply; 0: none */
+    uint16_t attempts;
+    uint8_t state;  /* enum rcpt_state */
+    uint8_t is_set; /* false: as the record says */
+};
+
+/* For each recipient of a message. */
+struct fates {
+    uint32_t count;
+    struct fate rows[];
+};
+
+/* A reply, kept once however many recipients got it. */
+struct note {
+    struct table_node by_bytes;
+    uint32_t number;
+    struct attempt attempt; /* its texts are in the arena */
+};
+
+struct notes {
+    struct table by_bytes;
+    struct arena arena;
+    struct note **all;
+    uint32_t count, cap;
+};
+
+struct recover {
+    struct spool_recovery report;
+    struct list waiting; /* struct stored, the oldest first */
+    struct notes notes;
+    uint64_t sequence_max;
+    uint32_t generation_max;
+    /* the message last taken */
+    struct arena arena;
+    struct spool_rcpt *rcpts;
+};
+
+/* Reads all segments.  The log has them afterwards, and knows where to go on. */
+enum status recover_run(struct spool *s, struct buf *error);
+void recover_release(struct spool *s);

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A spool on the disk in memory, with threads that run when the test says so, and the few moves
+ * tests make: a message of repeatable content in, its outcomes, a crash, what is found after it.
+ */
+#pragma once
+#include "mta/spool/spool.h"
+#include "mta/sys/loop.h"
+#include "mta/sys/thread.h"
+#include "tests/unit/check.h"
+#include "tests/unit/fake_disk.h"
+
+/* --- threads that do not run by themselves --- */
+
+enum { FAKE_WORKERS = 2 };
+
+struct worker {
+    struct list todo, done;
+    bool is_open;
+};
+static struct worker fake_workers[FAKE_WORKERS];
+
+struct worker *worker_open(struct loop *home, const char *name)
+{
+    (void)home;
+    (void)name;
+    for (int i = 0; i < FAKE_WORKERS; i++)
+        if (!fake_workers[i].is_open) {
+            list_init(&fake_workers[i].todo);
+            list_init(&fake_workers[i].done);
+            fake_workers[i].is_open = true;
+            return &fake_workers[i];
+        }
+    return NULL;
+}
+
+/* One piece of work; false: there is none. */
+static bool fake_worker_step(struct worker *worker)
+{
+    struct list *link = list_take(&worker->todo);
+    if (link == NULL)
+        return false;
+    struct work *work = CONTAINER_OF(link, struct work, link);
+    work->run(work);
+    list_push(&worker->done, link);
+    return true;
+}
+
+void worker_close(struct worker *worker)
+{
+    while (fake_worker_step(worker))
+        continue;
+    while (worker_take(worker) != NULL)
+        continue;
+    worker->is_open = false;
+}
+
+void worker_give(struct worker *worker, struct work *work)
+{
+    list_push(&worker->todo, &work->link);
+}
+
+struct work *worker_take(struct worker *worker)
+{
+    struct list *link = list_take(&worker->done);
+    return link == NULL ? NULL : CONTAINER_OF(link, struct work, link);
+}
+
+static uint64_t fake_wall_ms = 1000000;
+
+uint64_t loop_wall_ms(const struct loop *loop)
+{
+    (void)loop;
+    return fake_wall_ms;
+}
+
+/* One piece of work of either thread. */
+static inline bool fake_step(struct rng *rng)
+{
+    size_t first = (size_t)rng_below(rng, FAKE_WORKERS);
+    for (size_t i = 0; i < FAKE_WORKERS; i++)
+        if (fake_workers[(first + i) % FAKE_WORKERS].is_open &&
+            fake_worker_step(&fake_workers[(first + i) % FAKE_WORKERS]))
+            return true;
+    return false;
+}
+
+/* --- a spool --- */
+
+static inline struct spool_config small_config(void)
+{
+    return (struct spool_config){.directory         = "/spool",
+                                 .segment_bytes     = 64 << 10,
+                                 .outcome_delay_ms  = 100,
+                                 .outcome_count_max = 1000};
+}
+
+static inline struct spool *open_spool(const struct spool_config *config)
+{
+    struct spool *s  = NULL;
+    struct buf error = {0};
+    if (spool_open(&s, NULL, config, &error) != OK)
+        s = NULL;
+    buf_release(&error);
+    return s;
+}
+
+/* Turns until nothing moves any more. */
+static inline uint64_t settle(struct spool *s, uint64_t now_ms)
+{
+    struct rng rng;
+    rng_seed(&rng, now_ms);
+    uint64_t next = spool_turn(s, now_ms);
+    for (int i = 0; i < 200 && (next <= now_ms + 200 || fake_step(&rng)); i++) {
+        while (fake_step(&rng))
+            continue;
+        now_ms = next != UINT64_MAX && next > now_ms ? next : now_ms + 1;
+        next   = spool_turn(s, now_ms);
+    }
+    return now_ms;
+}
+
+static inline char content_byte(uint64_t id, uint64_t at)
+{
+    return (char)('a' + (id * 31 + at * 7 + at / 251) % 26);
+}
+
+static inline void write_content(struct draft *d, uint64_t id, uint64_t bytes, size_t piece)
+{
+    char text[4096];
+    for (uint64_t at = 0; at < bytes;) {
+        size_t n = 0;
+        for (; n < piece && n < sizeof text && at + n < bytes; n++)
+            text[n] = content_byte(id, at + n);
+        if (draft_write(d, span_make(text, n)) != OK)
+            return;
+        at += n;
+    }
+}
+
+static inline bool content_is(const struct content *content, uint64_t id, uint64_t bytes)
+{
+    char text[5000];
+    size_t got;
+    uint64_t at = 0;
+    if (content_bytes(content) != bytes)
+        return false;
+    while (content_read(content, at, text, sizeof text, &got) == OK) {
+        for (size_t i = 0; i < got; i++)
+            if (text[i] != content_byte(id, at + i))
+                return false;
+        at += got;
+    }
+    return at == bytes && content_read(content, at, text, sizeof text, &got) == END;
+}
+
+static inline const char *rcpt_address(uint64_t id, size_t rcpt, char into[64])
+{
+    (void)snprintf(into, 64, "rcpt%zu.%llu@example.org", rcpt, (unsigned long long)id);
+    return into;
+}
+
+static inline struct spool_entry entry_of(uint64_t id)
+{
+    return (struct spool_entry){
+        .id              = id,
+        .arrival_wall_ms = id * 10,
+        .expire_wall_ms  = id * 10 + 5000,
+        .envelope        = {.sender = "list-bounces@example.net", .envid = "e"},
+        .flow            = "list.example.net",
+        .message_id      = "x@example.net"
+    };
+}
+
+static inline void commit(struct draft *d, uint64_t id, size_t rcpts, const struct spool_end *ends,
+                          size_t end_count)
+{
+    struct envelope_rcpt *to = mem_new_array(rcpts, sizeof *to);
+    char(*texts)[64]         = mem_new_array(rcpts, sizeof *texts);
+    struct spool_entry entry = entry_of(id);
+    for (size_t i = 0; i < rcpts; i++)
+        to[i] = (struct envelope_rcpt){
+            .address = rcpt_address(id, i, texts[i]), .orcpt = "", .notify = NOTIFY_FAILURE};
+    draft_commit(d, &entry, to, rcpts, ends, end_count);
+    mem_free(to);
+    mem_free(texts);
+}
+
+/* A message goes in and is durable; its content reference is dropped. */
+static inline enum status put_message(struct spool *s, uint64_t id, uint64_t bytes, size_t rcpts,
+                                      uint64_t *now_ms)
+{
+    enum status status = IO_ERROR;
+    struct content *content;
+    struct draft *d = draft_open(s);
+    if (d == NULL)
+        return REFUSED;
+    write_content(d, id, bytes, 1500);
+    commit(d, id, rcpts, NULL, 0);
+    *now_ms = settle(s, *now_ms);
+    assert_ptr_equal(spool_take_committed(s, &status, &content), d);
+    if (status == OK)
+        content_release(content);
+    draft_abort(d);
+    return status;
+}
+
+static const struct attempt a_deferral = {
+    .code     = 451,
+    .enhanced = {4, 7, 1},
+    .outcome  = OUTCOME_DEFERRED,
+    .wall_ms  = 77,
+    .text     = "451 4.7.1 greylisted",
+    .mx       = "mx.example.org"
+};
+
+static inline void end_rcpt(struct spool *s, uint64_t id, uint32_t rcpt)
+{
+    spool_note(s, id, rcpt, RCPT_ENDED, 1, 0, &a_deferral);
+}
