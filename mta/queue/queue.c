@@ -189,7 +189,7 @@ static void wake_all(struct queue *q)
         dispatch_operator(q, CONTAINER_OF(node, struct site_operator, wake));
 }
 
-static uint64_t earliest(const struct queue *q)
+uint64_t queue_next_ms(const struct queue *q)
 {
     const struct heap *heaps[] = {&q->due,      &q->backoffs, &q->tokens,
                                   &q->expiries, &q->reports,  &q->delays};
@@ -216,7 +216,7 @@ uint64_t queue_turn(struct queue *q, uint64_t now_ms, uint64_t wall_ms)
     end_expire_due(q);
     end_report_due(q);
     end_delay_due(q);
-    return earliest(q);
+    return queue_next_ms(q);
 }
 
 /* --- facts go out --- */

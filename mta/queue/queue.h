@@ -63,6 +63,8 @@ void queue_job_done(struct queue *q, struct job *job, uint64_t now_ms, uint64_t 
 /* Due batches, backed-off sites, expiry, reports.  Returns the next time something is due;
  * UINT64_MAX when nothing is.  Then ask queue_next_unrouted() and queue_next_job(). */
 uint64_t queue_turn(struct queue *q, uint64_t now_ms, uint64_t wall_ms);
+/* The same time, as it is after later calls: jobs that start, and reports that fail, move it. */
+uint64_t queue_next_ms(const struct queue *q);
 
 /* --- facts --- */
 

@@ -10,6 +10,30 @@
 #include "mta/base/fault.h"
 #include "mta/queue/queue_inside.h"
 
+/*
+ * Whose turn it is at the site.  A stale route is found here, and its mail goes back to be routed.
+ * That happens when the site gets in line, not only when a job is taken, so that whoever asks for
+ * routes and then for jobs finds both.
+ */
+static struct batch *next_batch(struct queue *q, struct site *s)
+{
+    struct batch *b;
+    while ((b = flow_ring_next(&s->flows, site_full_transaction(s))) != NULL) {
+        if (domain_is_routed(b->domain, q->now_ms))
+            return b;
+        route_lose(q, b->domain);
+    }
+    return NULL;
+}
+
+static enum site_gate gate_of(struct queue *q, struct site *s)
+{
+    site_wake(s, q->now_ms);
+    if (site_gate(s) == SITE_GATE_OPEN)
+        (void)next_batch(q, s);
+    return site_gate(s);
+}
+
 void dispatch_forget_site(struct queue *q, struct site *s)
 {
     heap_remove(&q->backoffs, &s->wake);
@@ -33,8 +57,7 @@ static void stand_in_turn(struct queue *q, struct site *s)
 
 void dispatch_site(struct queue *q, struct site *s)
 {
-    site_wake(s, q->now_ms);
-    switch (site_gate(s)) {
+    switch (gate_of(q, s)) {
     case SITE_GATE_OPEN:
         stand_in_turn(q, s);
         return;
@@ -49,15 +72,27 @@ void dispatch_site(struct queue *q, struct site *s)
     }
 }
 
+/* The first in line that has mail with a good route. */
+static void call_next(struct queue *q, struct site_operator *o)
+{
+    struct list *node;
+    while ((node = list_take(&o->waiting)) != NULL) {
+        struct site *s = CONTAINER_OF(node, struct site, in_turn);
+        if (gate_of(q, s) == SITE_GATE_OPEN) {
+            list_push(&q->runnable, &s->in_turn);
+            return;
+        }
+    }
+}
+
 void dispatch_operator(struct queue *q, struct site_operator *o)
 {
     heap_remove(&q->tokens, &o->wake);
-    struct list *first = list_first(&o->waiting);
-    if (first == NULL)
+    if (list_is_empty(&o->waiting))
         return;
     switch (operator_gate(o, q->now_ms)) {
     case OPERATOR_OPEN:
-        list_move(&q->runnable, first);
+        call_next(q, o);
         return;
     case OPERATOR_PACED:
         heap_push(&q->tokens, &o->wake, operator_next_ms(o, q->now_ms));
@@ -79,19 +114,6 @@ void dispatch_end_job(struct queue *q, struct site *s)
 }
 
 /* --- taking a job --- */
-
-/* Whose turn it is at the site.  A stale route is found here, and its mail goes back to be routed.
- */
-static struct batch *next_batch(struct queue *q, struct site *s)
-{
-    struct batch *b;
-    while ((b = flow_ring_next(&s->flows, site_full_transaction(s))) != NULL) {
-        if (domain_is_routed(b->domain, q->now_ms))
-            return b;
-        route_lose(q, b->domain);
-    }
-    return NULL;
-}
 
 static struct job *make_job(const struct batch *b)
 {
@@ -153,8 +175,7 @@ struct job *queue_next_job(struct queue *q, uint64_t now_ms)
             return NULL;
         struct site *s  = CONTAINER_OF(turn, struct site, in_turn);
         struct job *job = NULL;
-        site_wake(s, q->now_ms);
-        if (site_gate(s) == SITE_GATE_OPEN && operator_gate(s->run_by, q->now_ms) == OPERATOR_OPEN)
+        if (gate_of(q, s) == SITE_GATE_OPEN && operator_gate(s->run_by, q->now_ms) == OPERATOR_OPEN)
             job = start_job(q, s);
         dispatch_site(q, s);
         dispatch_operator(q, s->run_by);

@@ -335,6 +335,9 @@ static void check_job(struct world *w, const struct job *job)
 static void check_nobody_waits(const struct world *w)
 {
     struct site_row row;
+    char domain[256];
+    if (w->out_count == 0) /* else a job that comes home is the occasion to ask */
+        assert_false(queue_next_unrouted(w->q, domain));
     if (w->out_count >= w->policy.jobs_max)
         return;
     for (size_t cursor = 0; queue_each_site(w->q, &cursor, w->now_ms, &row);)
