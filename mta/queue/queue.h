@@ -149,6 +149,9 @@ struct site_row {
     const struct attempt *last_failure;         /* NULL if none */
 };
 bool queue_each_site(const struct queue *q, size_t *cursor, uint64_t now_ms, struct site_row *row);
+/* The site that takes, or took last, the mail of a domain (canonical); false when none is known. */
+bool queue_site_of(const struct queue *q, struct span domain, uint64_t now_ms,
+                   struct site_row *row);
 
 struct queue_stats {
     size_t messages, recipients, ready, deferred, held, busy, unrouted, owing;

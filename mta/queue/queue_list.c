@@ -148,32 +148,46 @@ static const char *state_text(const struct site *s)
     return is_held_back ? "throttled" : "ready";
 }
 
+static void describe_site(const struct site *s, uint64_t now_ms, struct site_row *row)
+{
+    *row = (struct site_row){
+        .name           = s->target.name,
+        .key            = s->by_key.key.at,
+        .operator_name  = s->run_by->name,
+        .state          = state_text(s),
+        .target         = &s->target,
+        .limits         = s->run_by->limits,
+        .domains        = s->domain_count,
+        .ready          = s->waits[BATCH_READY],
+        .deferred       = s->waits[BATCH_DEFERRED],
+        .busy           = s->waits[BATCH_BUSY],
+        .jobs           = s->jobs,
+        .window         = site_window(s),
+        .failures       = s->failures,
+        .next_in_ms     = s->state == SITE_BACKOFF ? until(s->probe_ms, now_ms) : 0,
+        .delivered      = s->delivered,
+        .deferred_total = s->deferred,
+        .failed         = s->failed,
+        .last_failure   = s->last_failure == NULL ? NULL : &s->last_failure->attempt,
+    };
+}
+
 bool queue_each_site(const struct queue *q, size_t *cursor, uint64_t now_ms, struct site_row *row)
 {
     struct table_node *node = table_each(&q->sites, cursor);
     if (node == NULL)
         return false;
-    const struct site *s = CONTAINER_OF(node, struct site, by_key);
-    *row                 = (struct site_row){
-                        .name           = s->target.name,
-                        .key            = s->by_key.key.at,
-                        .operator_name  = s->run_by->name,
-                        .state          = state_text(s),
-                        .target         = &s->target,
-                        .limits         = s->run_by->limits,
-                        .domains        = s->domain_count,
-                        .ready          = s->waits[BATCH_READY],
-                        .deferred       = s->waits[BATCH_DEFERRED],
-                        .busy           = s->waits[BATCH_BUSY],
-                        .jobs           = s->jobs,
-                        .window         = site_window(s),
-                        .failures       = s->failures,
-                        .next_in_ms     = s->state == SITE_BACKOFF ? until(s->probe_ms, now_ms) : 0,
-                        .delivered      = s->delivered,
-                        .deferred_total = s->deferred,
-                        .failed         = s->failed,
-                        .last_failure   = s->last_failure == NULL ? NULL : &s->last_failure->attempt,
-    };
+    describe_site(CONTAINER_OF(node, struct site, by_key), now_ms, row);
+    return true;
+}
+
+bool queue_site_of(const struct queue *q, struct span domain, uint64_t now_ms, struct site_row *row)
+{
+    struct table_node *node = table_find(&q->domains, domain);
+    const struct domain *d  = node == NULL ? NULL : CONTAINER_OF(node, struct domain, by_name);
+    if (d == NULL || d->site == NULL)
+        return false;
+    describe_site(d->site, now_ms, row);
     return true;
 }
 
