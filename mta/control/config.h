@@ -13,7 +13,8 @@ enum {
     CONFIG_LISTENERS_MAX = 32,
     CONFIG_PREFIXES_MAX  = 64,
     CONFIG_SERVERS_MAX   = 8,
-    CONFIG_ROUTES_MAX    = 1024
+    CONFIG_ROUTES_MAX    = 1024,
+    CONFIG_OPTIONS_MAX   = 64,
 };
 
 enum config_role { ROLE_RELAY };
@@ -67,6 +68,9 @@ struct config {
     struct config_route routes[CONFIG_ROUTES_MAX];
     size_t route_count;
 
+    const char *given[CONFIG_OPTIONS_MAX]; /* what stands in the file for each row of the option
+                                              table; NULL: its default */
+
     bool report_full_allowed;  /* reports.return: full | headers: whether RET=FULL is honoured */
     uint64_t report_bytes_max; /* reports.size: larger messages come back as headers only */
 };
@@ -80,3 +84,9 @@ struct config *config_read(const char *file, struct buf *errors);
 void config_free(struct config *config);
 /* What needs a restart and differs: names, comma-separated; "" when nothing does. */
 void config_restart_keys(const struct config *old, const struct config *fresh, struct buf *names);
+
+/* What is in force, a key a line; 'only_changed': what differs from the defaults. */
+void config_print(const struct config *config, bool only_changed, bool as_json, struct buf *into);
+/* The list of keys for mailrace.yaml(5), in mdoc; and a JSON schema of the file. */
+void config_print_man(struct buf *into);
+void config_print_schema(struct buf *into);
