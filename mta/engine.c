@@ -108,6 +108,7 @@ static void requeue(struct engine *e, const struct spool_recovered *found)
     uint64_t wait_max                = retry->intervals_ms[retry->interval_count - 1] * 2;
     uint64_t *due_in                 = mem_new_array(found->rcpt_count, sizeof *due_in);
     struct message *m                = message_from(found);
+    intake_note_id(e->intake, m->id);
     for (size_t i = 0; i < found->rcpt_count; i++) {
         const struct spool_rcpt *rcpt = &found->rcpts[i];
         uint32_t index                = message_add_rcpt(m, &rcpt->envelope); /* may move them */
@@ -254,6 +255,7 @@ static uint64_t engine_turn(void *owner, uint64_t now_ms)
     engine_take_facts(e);
     give_jobs(e);
     engine_take_facts(e);
+    keep_earlier(&next, queue_next_ms(e->queue)); /* jobs and reports have set clocks */
     keep_earlier(&next, turn_spool(e));
     keep_earlier(&next, engine_move_stop(e));
     flush_log(e);
