@@ -132,6 +132,10 @@ static struct yaml_node *convert(struct yaml_file *file, struct fy_node *from, s
     else if (fy_node_is_mapping(from)) {
         node->kind = YAML_MAP;
         convert_map(file, from, node, depth);
+        if (node->first != NULL) { /* it stands where its first key does */
+            node->line   = node->first->key_line;
+            node->column = node->first->key_column;
+        }
     } else if (fy_node_is_sequence(from)) {
         node->kind = YAML_LIST;
         convert_list(file, from, node, depth);
