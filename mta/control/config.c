@@ -295,7 +295,7 @@ static void read_map(struct config_reader *r, const struct yaml_node *map, const
     char path[80];
     bool is_top = *prefix == '\0';
     for (const struct yaml_node *node = map->first; node != NULL; node = node->next) {
-        (void)snprintf(path, sizeof path, "%s%.40s", prefix, node->key);
+        (void)snprintf(path, sizeof path, "%.36s%.40s", prefix, node->key);
         if (!(is_top && read_structured(r, node)) && !read_known(r, node, path))
             option_unknown(r, node, prefix, config_options, is_top ? structured : NULL);
     }
