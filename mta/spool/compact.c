@@ -452,7 +452,8 @@ bool compact_turn(struct spool *s)
 bool spool_wants_checkpoint(struct spool *s, uint64_t *id)
 {
     const struct compact *c = &s->compact;
-    if (c->phase != COMPACT_ASK || s->txn.is_active || log_is_broken(&s->log))
+    if (c->phase != COMPACT_ASK || s->txn.is_active || log_is_broken(&s->log) ||
+        c->move->stored->ends_on_the_way > 0)
         return false;
     *id = c->move->stored->id;
     return true;

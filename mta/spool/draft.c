@@ -263,13 +263,29 @@ static enum status place_draft(struct draft *d)
     return OK;
 }
 
-/* What ends with this commit ends by its record. */
-static void pin_ends(struct draft *d, struct segment *segment)
+/* What ends with this commit ends by its record; a checkpoint of it would not know that yet. */
+static void begin_ends(struct draft *d, struct segment *segment)
 {
     for (size_t i = 0; i < d->end_count; i++) {
-        const struct stored *about = stored_find(&d->spool->index, d->ends[i].id);
-        if (about != NULL)
+        struct stored *about = stored_find(&d->spool->index, d->ends[i].id);
+        if (about != NULL) {
             segment_pin(segment, spool_oldest(d->spool, about));
+            about->ends_on_the_way++;
+        }
+    }
+}
+
+/* The commit is durable, or lost. */
+static void finish_ends(struct draft *d, bool is_durable)
+{
+    for (size_t i = 0; i < d->end_count; i++) {
+        struct stored *about = stored_find(&d->spool->index, d->ends[i].id);
+        if (about == NULL)
+            continue;
+        must(about->ends_on_the_way > 0);
+        about->ends_on_the_way--;
+        if (is_durable && stored_end(about, d->ends[i].rcpt) && about->live == 0)
+            spool_forget(d->spool, about);
     }
 }
 
@@ -280,7 +296,7 @@ void draft_on_placed(struct draft *d)
     stored_set_pieces(d->stored, pieces, count);
     pieces_add_live(pieces, count);
     d->stored->oldest = pieces[0].segment->id;
-    pin_ends(d, pieces[count - 1].segment);
+    begin_ends(d, pieces[count - 1].segment);
     enter(d, DRAFT_FLYING);
 }
 
@@ -322,15 +338,6 @@ void drafts_place(struct spool *s)
 
 /* --- how it ended --- */
 
-static void apply_ends(struct draft *d)
-{
-    for (size_t i = 0; i < d->end_count; i++) {
-        struct stored *stored = stored_find(&d->spool->index, d->ends[i].id);
-        if (stored != NULL && stored_end(stored, d->ends[i].rcpt) && stored->live == 0)
-            spool_forget(d->spool, stored);
-    }
-}
-
 static void settle(struct draft *d)
 {
     struct spool *s       = d->spool;
@@ -339,7 +346,7 @@ static void settle(struct draft *d)
     stored->is_durable    = true;
     d->extent_count       = 0; /* they are the message's now */
     s->counted.commits++;
-    apply_ends(d);
+    finish_ends(d, true);
     enter(d, DRAFT_ENDED);
     if (d->is_abandoned)
         draft_free(d);
@@ -355,8 +362,10 @@ void drafts_settle(struct group *group)
 static void fail_commits(struct group *group, enum status status)
 {
     struct draft *d;
-    while ((d = draft_at(list_first(&group->commits))) != NULL)
+    while ((d = draft_at(list_first(&group->commits))) != NULL) {
+        finish_ends(d, false);
         draft_fail(d, DRAFT_CUT, status);
+    }
 }
 
 static void fail_with_lost_chunks(struct spool *s, enum draft_state state, enum draft_state next,

@@ -8,8 +8,9 @@ enum { WINDOW_BYTES = 1 << 20, READ_BLOCK_BYTES = 4096, UNREADABLE = 0xff };
 
 void scan_init(struct scan *scan, struct disk_file *file, uint64_t segment)
 {
-    *scan        = (struct scan){.file = file, .segment = segment, .bytes = disk_file_bytes(file)};
-    scan->window = mem_new(WINDOW_BYTES);
+    *scan = (struct scan){.file = file, .segment = segment, .bytes = disk_file_bytes(file)};
+    scan->window_cap = scan->bytes < WINDOW_BYTES ? (size_t)scan->bytes : WINDOW_BYTES;
+    scan->window     = mem_new(scan->window_cap);
 }
 
 void scan_release(struct scan *scan)
@@ -34,7 +35,7 @@ static void read_what_can_be(struct scan *scan, uint64_t at, char *into, size_t 
 static void fill(struct scan *scan)
 {
     uint64_t left = scan->bytes - scan->at;
-    size_t got = 0, want = left < WINDOW_BYTES ? (size_t)left : WINDOW_BYTES;
+    size_t got = 0, want = left < scan->window_cap ? (size_t)left : scan->window_cap;
     scan->window_at  = scan->at;
     scan->window_len = want;
     if (disk_read(scan->file, scan->at, scan->window, want, &got) != OK)

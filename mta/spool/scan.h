@@ -16,7 +16,7 @@ struct scan {
     uint64_t at; /* the next byte to look at */
     char *window;
     uint64_t window_at;
-    size_t window_len;
+    size_t window_len, window_cap;
     /* since the last record, or the beginning */
     uint64_t damaged_at, damaged_bytes;
     bool has_read_error;

@@ -132,6 +132,8 @@ enum status spool_open(struct spool **spool, struct loop *home, const struct spo
     }
     s->log.generation    = generation_of(s, home);
     s->log.next_sequence = s->recover.sequence_max + 1;
+    /* What was found is on disk: a failure of the first group must not cut it off. */
+    s->log.durable = s->log.handed_over = s->recover.sequence_max;
     s->writer = s->log.writer = worker_open(home, "disk");
     s->helper                 = worker_open(home, "disk-helper");
     *spool                    = s;

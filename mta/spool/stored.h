@@ -20,7 +20,8 @@ struct stored {
     struct content *content;
     uint64_t *ended; /* a bit for each recipient */
     uint32_t rcpt_count, live;
-    struct place *pieces; /* of its commit or checkpoint */
+    uint32_t ends_on_the_way; /* recipients that end when a commit in the log is durable */
+    struct place *pieces;     /* of its commit or checkpoint */
     size_t piece_count;
     struct move *move;   /* compaction is at it; NULL: it is not */
     struct fates *fates; /* only between recovery and spool_take_recovered() */

@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A world around one spool, driven by a seed: drafts, commits, outcomes, reports, turns and threads
+ * in random order, and a model of what the spool has promised.  After a crash model_reopen() holds
+ * what is found against it:
+ *
+ *     I1 what was acknowledged and has not ended is there, byte for byte
+ *     I4 what was not is there whole or not at all; what was refused or aborted is not
+ *     I5 what was durable of a recipient is never undone
+ */
+#pragma once
+#include "tests/unit/spool_fixture.h"
+#include <stdlib.h>
+
+enum {
+    MODEL_MESSAGES  = 600,
+    MODEL_RCPTS     = 6,
+    MODEL_DRAFTS    = 4,
+    MODEL_VERSIONS  = 40,
+    MODEL_BYTES_MAX = 60000,
+};
+
+struct model_rcpt {
+    uint8_t states[MODEL_VERSIONS]; /* by attempts */
+    unsigned noted, durable;        /* versions */
+    bool has_ended, end_is_durable;
+    bool is_reported; /* a report is on its way */
+};
+
+enum model_fate { FATE_PENDING, FATE_ACKED, FATE_REFUSED, FATE_UNKNOWN, FATE_GONE };
+
+struct model_message {
+    uint64_t id, bytes;
+    size_t rcpt_count;
+    enum model_fate fate;
+    struct model_rcpt rcpts[MODEL_RCPTS];
+    struct content *content;
+    struct spool_end ends[MODEL_RCPTS];
+    size_t end_count;
+    bool is_seen; /* at recovery */
+};
+
+struct model_draft {
+    struct draft *draft;
+    uint64_t id, bytes;
+    bool is_committed;
+};
+
+struct model {
+    struct spool_config config;
+    struct spool *spool;
+    struct rng rng;
+    uint64_t now_ms, last_id;
+    struct model_message messages[MODEL_MESSAGES];
+    size_t count;
+    struct model_draft drafts[MODEL_DRAFTS];
+    bool expects_damage; /* bytes were spoiled: what is lost must be alarmed, no more */
+    bool wants_quiet;    /* no new mail */
+    uint64_t acked, lost, recovered, checkpoints, refused, alarms;
+};
+
+static inline void model_fail(const struct model *m, const struct model_message *message,
+                              const char *what)
+{
+    (void)m;
+    print_error("message %llu: %s\n", message == NULL ? 0ULL : (unsigned long long)message->id,
+                what);
+    fail();
+}
+
+static inline struct model_message *model_find(struct model *m, uint64_t id)
+{
+    for (size_t i = 0; i < m->count; i++)
+        if (m->messages[i].id == id)
+            return &m->messages[i];
+    return NULL;
+}
+
+/* Those that nothing is expected of any more make room. */
+static inline struct model_message *model_slot(struct model *m)
+{
+    for (size_t i = 0; i < m->count; i++)
+        if (m->messages[i].fate == FATE_GONE && m->messages[i].content == NULL)
+            return &m->messages[i];
+    assert_true(m->count < MODEL_MESSAGES);
+    return &m->messages[m->count++];
+}
+
+/* --- what happens --- */
+
+static inline struct model_draft *any_draft(struct model *m, bool is_open)
+{
+    size_t at = (size_t)rng_below(&m->rng, MODEL_DRAFTS);
+    for (size_t i = 0; i < MODEL_DRAFTS; i++) {
+        struct model_draft *d = &m->drafts[(at + i) % MODEL_DRAFTS];
+        if ((d->draft != NULL && !d->is_committed) == is_open && !(d->draft != NULL && !is_open))
+            return d;
+    }
+    return NULL;
+}
+
+static inline void do_open(struct model *m)
+{
+    struct model_draft *d = any_draft(m, false);
+    if (d == NULL || m->wants_quiet || m->count > MODEL_MESSAGES - 100)
+        return;
+    struct draft *draft = draft_open(m->spool);
+    if (draft != NULL)
+        *d = (struct model_draft){.draft = draft, .id = ++m->last_id};
+}
+
+static inline void do_write(struct model *m)
+{
+    char text[20000];
+    struct model_draft *d = any_draft(m, true);
+    if (d == NULL || draft_should_wait(d->draft) || d->bytes > MODEL_BYTES_MAX)
+        return;
+    size_t n = 1 + (size_t)rng_below(&m->rng, rng_one_in(&m->rng, 4) ? sizeof text : 3000);
+    for (size_t i = 0; i < n; i++)
+        text[i] = content_byte(d->id, d->bytes + i);
+    if (draft_write(d->draft, span_make(text, n)) == OK)
+        d->bytes += n;
+}
+
+static inline void do_abort(struct model *m)
+{
+    struct model_draft *d = any_draft(m, true);
+    if (d == NULL)
+        return;
+    draft_abort(d->draft);
+    d->draft = NULL;
+}
+
+/* Recipients that owe a report, of one message. */
+static inline size_t owing(struct model *m, struct spool_end *ends)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < m->count && count == 0; i++)
+        for (uint32_t r = 0; r < m->messages[i].rcpt_count; r++) {
+            struct model_rcpt *rcpt = &m->messages[i].rcpts[r];
+            if (m->messages[i].fate == FATE_ACKED && !rcpt->has_ended && !rcpt->is_reported &&
+                rcpt->states[rcpt->noted] == RCPT_OWES_FAILURE) {
+                rcpt->is_reported = true;
+                ends[count++]     = (struct spool_end){m->messages[i].id, r};
+            }
+        }
+    return count;
+}
+
+static inline void do_commit(struct model *m)
+{
+    struct model_draft *d = any_draft(m, true);
+    if (d == NULL)
+        return;
+    struct model_message *message = model_slot(m);
+    *message                      = (struct model_message){
+                             .id = d->id, .bytes = d->bytes, .rcpt_count = 1 + (size_t)rng_below(&m->rng, MODEL_RCPTS)};
+    if (rng_one_in(&m->rng, 2))
+        message->end_count = owing(m, message->ends);
+    draft_set_owner(d->draft, d);
+    commit(d->draft, d->id, message->rcpt_count, message->ends, message->end_count);
+    d->is_committed = true;
+}
+
+static inline struct model_rcpt *any_live(struct model *m, struct model_message **of, uint32_t *at)
+{
+    if (m->count == 0)
+        return NULL;
+    size_t first = (size_t)rng_below(&m->rng, m->count);
+    for (size_t i = 0; i < m->count; i++) {
+        struct model_message *message = &m->messages[(first + i) % m->count];
+        for (uint32_t r = 0; message->fate == FATE_ACKED && r < message->rcpt_count; r++)
+            if (!message->rcpts[r].has_ended && !message->rcpts[r].is_reported) {
+                *of = message;
+                *at = r;
+                return &message->rcpts[r];
+            }
+    }
+    return NULL;
+}
+
+static inline void let_go(struct model *m, struct model_message *message)
+{
+    (void)m;
+    for (size_t r = 0; r < message->rcpt_count; r++)
+        if (!message->rcpts[r].has_ended)
+            return;
+    if (message->content != NULL)
+        content_release(message->content);
+    message->content = NULL;
+}
+
+static inline void do_note(struct model *m)
+{
+    static const enum rcpt_state states[] = {RCPT_WAITING, RCPT_HELD, RCPT_OWES_FAILURE,
+                                             RCPT_ENDED};
+    struct model_message *message;
+    uint32_t at;
+    struct model_rcpt *rcpt = any_live(m, &message, &at);
+    if (rcpt == NULL)
+        return;
+    enum rcpt_state state = states[rng_below(&m->rng, 4)];
+    if (m->wants_quiet || rcpt->noted == MODEL_VERSIONS - 1)
+        state = RCPT_ENDED;
+    if (state == RCPT_ENDED) {
+        rcpt->has_ended = true;
+    } else {
+        rcpt->noted++;
+        rcpt->states[rcpt->noted] = (uint8_t)state;
+    }
+    spool_note(m->spool, message->id, at, state, (uint16_t)rcpt->noted, rcpt->noted * 1000,
+               &a_deferral);
+    let_go(m, message);
+}
+
+static inline void answer_checkpoint(struct model *m, uint64_t id)
+{
+    struct model_message *message = model_find(m, id);
+    uint32_t indexes[MODEL_RCPTS];
+    struct spool_rcpt rcpts[MODEL_RCPTS];
+    char texts[MODEL_RCPTS][64];
+    size_t count = 0;
+    for (uint32_t r = 0; message != NULL && r < message->rcpt_count; r++) {
+        const struct model_rcpt *rcpt = &message->rcpts[r];
+        if (rcpt->has_ended)
+            continue;
+        indexes[count] = r;
+        rcpts[count++] = (struct spool_rcpt){
+            .envelope     = {.address = rcpt_address(id, r, texts[r]),
+                             .orcpt   = "",
+                             .notify  = NOTIFY_FAILURE},
+            .state        = (enum rcpt_state)rcpt->states[rcpt->noted],
+            .attempts     = (uint16_t)rcpt->noted,
+            .next_wall_ms = rcpt->noted * 1000,
+            .last         = a_deferral,
+        };
+    }
+    m->checkpoints++;
+    spool_put_checkpoint(m->spool, id, indexes, rcpts, count);
+}
+
+static inline void on_acked(struct model *m, struct model_message *message)
+{
+    m->acked++;
+    message->fate = FATE_ACKED;
+    for (size_t i = 0; i < message->end_count; i++) {
+        struct model_message *about = model_find(m, message->ends[i].id);
+        if (about == NULL)
+            continue;
+        struct model_rcpt *rcpt = &about->rcpts[message->ends[i].rcpt];
+        rcpt->has_ended = rcpt->end_is_durable = true;
+        let_go(m, about);
+    }
+}
+
+static inline void on_refused(struct model *m, struct model_message *message)
+{
+    m->refused++;
+    message->fate = spool_is_broken(m->spool) ? FATE_UNKNOWN : FATE_REFUSED;
+    for (size_t i = 0; i < message->end_count; i++) {
+        struct model_message *about = model_find(m, message->ends[i].id);
+        if (about != NULL)
+            about->rcpts[message->ends[i].rcpt].is_reported = false;
+    }
+}
+
+static inline void take_committed(struct model *m)
+{
+    struct draft *draft;
+    struct content *content;
+    enum status status;
+    while (!fake.is_off && (draft = spool_take_committed(m->spool, &status, &content)) != NULL) {
+        struct model_message *message = model_find(m, draft_id(draft));
+        struct model_draft *d         = draft_owner(draft);
+        assert_ptr_equal(d->draft, draft);
+        if (fake.is_off && status != OK)
+            message->fate = FATE_PENDING;
+        else if (status == OK)
+            on_acked(m, message);
+        else
+            on_refused(m, message);
+        if (content != NULL)
+            message->content = content;
+        draft_abort(draft);
+        d->draft = NULL;
+    }
+}
+
+static inline void all_is_durable(struct model *m)
+{
+    for (size_t i = 0; i < m->count; i++)
+        for (size_t r = 0; m->messages[i].fate == FATE_ACKED && r < m->messages[i].rcpt_count;
+             r++) {
+            struct model_rcpt *rcpt = &m->messages[i].rcpts[r];
+            rcpt->durable           = rcpt->noted;
+            rcpt->end_is_durable    = rcpt->has_ended;
+        }
+}
+
+static inline void take_alarms(struct model *m)
+{
+    struct buf sentence = {0};
+    while (spool_take_alarm(m->spool, &sentence)) {
+        m->alarms++;
+        if (getenv("SPOOL_TRACE") != NULL)
+            print_message("alarm: %s\n", buf_text(&sentence));
+        buf_clear(&sentence);
+    }
+    buf_release(&sentence);
+}
+
+/* As the engine does it. */
+static inline void do_turn(struct model *m)
+{
+    uint64_t id;
+    take_committed(m);
+    if (fake.is_off)
+        return;
+    while (spool_wants_checkpoint(m->spool, &id))
+        answer_checkpoint(m, id);
+    m->now_ms += rng_below(&m->rng, 60);
+    (void)spool_turn(m->spool, m->now_ms);
+    if (!fake.is_off && !spool_is_broken(m->spool) && spool_is_idle(m->spool))
+        all_is_durable(m);
+    take_alarms(m);
+}
+
+static inline void model_step(struct model *m)
+{
+    static void (*const moves[])(struct model * m) = {do_open,   do_write, do_write, do_write,
+                                                      do_commit, do_note,  do_note,  do_turn,
+                                                      do_turn,   do_turn,  do_turn};
+    size_t move = (size_t)rng_below(&m->rng, sizeof moves / sizeof moves[0] + 3);
+    if (rng_one_in(&m->rng, 60))
+        do_abort(m);
+    else if (move < sizeof moves / sizeof moves[0])
+        moves[move](m);
+    else
+        (void)fake_step(&m->rng);
+}
+
+static inline void model_run(struct model *m, unsigned steps)
+{
+    for (unsigned i = 0; i < steps && !fake.is_off; i++)
+        model_step(m);
+}
+
+/* --- its life --- */
+
+static inline struct model *model_new(uint64_t seed)
+{
+    struct model *m = mem_new(sizeof *m);
+    fake_reset();
+    rng_seed(&m->rng, seed);
+    m->config = small_config();
+    m->now_ms = 1000;
+    m->spool  = open_spool(&m->config);
+    assert_non_null(m->spool);
+    return m;
+}
+
+/* The process is gone: nobody holds anything. */
+static inline void model_close(struct model *m)
+{
+    if (m->spool == NULL)
+        return;
+    for (size_t i = 0; i < MODEL_DRAFTS; i++)
+        if (m->drafts[i].draft != NULL) {
+            draft_abort(m->drafts[i].draft);
+            m->drafts[i].draft = NULL;
+        }
+    for (size_t i = 0; i < m->count; i++)
+        if (m->messages[i].content != NULL) {
+            content_release(m->messages[i].content);
+            m->messages[i].content = NULL;
+        }
+    spool_close(m->spool);
+    m->spool = NULL;
+}
+
+static inline void model_free(struct model *m)
+{
+    model_close(m);
+    mem_free(m);
+}
+
+static inline void check_rcpt(struct model *m, const struct model_message *message,
+                              struct model_rcpt *rcpt, const struct spool_rcpt *found, size_t at)
+{
+    char text[64];
+    if (found->state == RCPT_ENDED) {
+        if (!rcpt->has_ended && !rcpt->is_reported)
+            model_fail(m, message, "a recipient ended that had not");
+        rcpt->has_ended = rcpt->end_is_durable = true;
+        return;
+    }
+    if (rcpt->end_is_durable && !m->expects_damage)
+        model_fail(m, message, "a durable end was undone");
+    if (!m->expects_damage && (found->attempts < rcpt->durable || found->attempts > rcpt->noted))
+        model_fail(m, message, "attempts moved back");
+    if (found->state != (enum rcpt_state)rcpt->states[found->attempts])
+        model_fail(m, message, "a state nobody noted");
+    if (strcmp(found->envelope.address, rcpt_address(message->id, at, text)) != 0)
+        model_fail(m, message, "another address");
+    if (found->attempts > 0 && (strcmp(found->last.text, a_deferral.text) != 0 ||
+                                found->next_wall_ms != found->attempts * 1000ULL))
+        model_fail(m, message, "another last try");
+    rcpt->has_ended = rcpt->end_is_durable = rcpt->is_reported = false;
+    rcpt->noted = rcpt->durable = found->attempts;
+}
+
+static inline void check_found(struct model *m, const struct spool_recovered *found)
+{
+    struct model_message *message = model_find(m, found->entry.id);
+    struct spool_entry entry      = entry_of(found->entry.id);
+    if (message == NULL || message->fate == FATE_GONE)
+        model_fail(m, message, "a message that is over came back");
+    if (message->fate == FATE_REFUSED)
+        model_fail(m, message, "a refused message came back");
+    if (message->is_seen)
+        model_fail(m, message, "found twice");
+    if (found->rcpt_count != message->rcpt_count)
+        model_fail(m, message, "another number of recipients");
+    if (!content_is(found->content, message->id, message->bytes))
+        model_fail(m, message, "another content");
+    assert_int_equal(found->entry.arrival_wall_ms, entry.arrival_wall_ms);
+    assert_string_equal(found->entry.flow, entry.flow);
+    for (size_t r = 0; r < message->rcpt_count; r++)
+        check_rcpt(m, message, &message->rcpts[r], &found->rcpts[r], r);
+    message->is_seen = true;
+    message->content = found->content;
+}
+
+/* Whether it may be missing. */
+static inline bool may_be_missing(const struct model_message *message)
+{
+    if (message->fate != FATE_ACKED)
+        return true;
+    for (size_t r = 0; r < message->rcpt_count; r++)
+        if (!message->rcpts[r].has_ended && !message->rcpts[r].is_reported)
+            return false;
+    return true;
+}
+
+/* With a report neither acknowledged nor found, nothing ended by it. */
+static inline void check_ends(struct model *m, const struct model_message *report)
+{
+    for (size_t i = 0; i < report->end_count; i++) {
+        struct model_message *about = model_find(m, report->ends[i].id);
+        if (about != NULL && about->fate == FATE_ACKED && !about->is_seen &&
+            !about->rcpts[report->ends[i].rcpt].has_ended && !m->expects_damage)
+            model_fail(m, about, "gone with a report that does not exist");
+    }
+}
+
+static inline void judge_missing(struct model *m)
+{
+    for (size_t i = 0; i < m->count; i++) {
+        struct model_message *message = &m->messages[i];
+        if (!message->is_seen && !may_be_missing(message)) {
+            m->lost++;
+            if (!m->expects_damage)
+                model_fail(m, message, "acknowledged and lost");
+        }
+        if (!message->is_seen && message->fate == FATE_PENDING)
+            check_ends(m, message);
+    }
+    for (size_t i = 0; i < m->count; i++) {
+        struct model_message *message = &m->messages[i];
+        message->fate                 = message->is_seen ? FATE_ACKED : FATE_GONE;
+        message->is_seen              = false;
+        message->end_count            = 0;
+    }
+}
+
+static inline void take_recovered(struct model *m)
+{
+    struct spool_recovered found;
+    uint64_t last = 0;
+    while (spool_take_recovered(m->spool, &found)) {
+        assert_true(found.entry.id > last);
+        last = found.entry.id;
+        m->recovered++;
+        check_found(m, &found);
+    }
+    judge_missing(m);
+    for (size_t i = 0; i < m->count; i++)
+        for (size_t r = 0; r < m->messages[i].rcpt_count; r++)
+            m->messages[i].rcpts[r].is_reported = false;
+    take_alarms(m);
+}
+
+/* The crash that came, and the start after it. */
+static inline void model_reopen(struct model *m, enum fake_survival how)
+{
+    model_close(m);
+    fake_power_on(how, rng_next(&m->rng));
+    m->spool = open_spool(&m->config);
+    assert_non_null(m->spool);
+    take_recovered(m);
+}
