@@ -257,7 +257,7 @@ static void read_map(struct config_reader *r, const struct yaml_node *map, const
 /* A section ("limits") or a key; false: neither. */
 static bool read_known(struct config_reader *r, const struct yaml_node *node, const char *path)
 {
-    char section[80];
+    char section[96];
     (void)snprintf(section, sizeof section, "%s.", path);
     for (size_t i = 0; config_options[i].path != NULL; i++) {
         if (strcmp(config_options[i].path, path) == 0) {
