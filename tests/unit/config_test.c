@@ -144,7 +144,7 @@ static void all_errors_are_shown(void **state)
 static void yaml_itself_is_checked(void **state)
 {
     (void)state;
-    refuses("log: {format: json\n", ":", "log: {format: json");
+    refuses("log: {format: json\n", ":2:1:", "missing comma");
     refuses("log: {level: info, level: info}\n", ":1:", "duplicate key");
     refuses("spool: &here /a\n", ":1:", "anchors");
     refuses("- a\n- b\n", ":1:", "key: value");
