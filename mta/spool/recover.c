@@ -15,7 +15,7 @@
 #include "mta/spool/replay.h"
 #include <string.h>
 
-enum { FILES_MIN = 16 };
+enum { FILES_MIN = 16, REWRITE_BYTES = 1 << 20 };
 
 struct files {
     struct spool *spool;
@@ -183,14 +183,15 @@ static uint64_t durable_claim(const struct found *in, uint32_t *generation)
     return claim;
 }
 
-/* Finds the end of the newest segment: before the first gap that nobody claims to be durable. */
-static void judge(struct spool *s, struct found *in)
+/* Finds the end of the newest segment: before the first gap that nobody claims to be durable.
+ * Returns how many bytes of the file count. */
+static uint64_t judge(struct spool *s, struct found *in)
 {
     struct scan scan;
     struct scanned found;
     uint32_t generation = 0;
     uint64_t claim      = durable_claim(in, &generation);
-    uint64_t previous = 0, torn = 0;
+    uint64_t previous = 0, torn = 0, end = 0;
     bool is_over = false;
     scan_init(&scan, in->segment->file, in->segment->id);
     while (scan_next(&scan, &found)) {
@@ -202,8 +203,10 @@ static void judge(struct spool *s, struct found *in)
             continue;
         is_over = is_over || (has_gap && missing > claim);
         torn += is_over ? found.bytes + found.damaged_bytes : 0;
-        if (!is_over)
+        if (!is_over) {
             previous = sequence;
+            end      = found.offset + found.bytes;
+        }
         if (sequence > s->recover.sequence_max)
             s->recover.sequence_max = sequence;
     }
@@ -214,6 +217,26 @@ static void judge(struct spool *s, struct found *in)
     in->last     = previous;
     in->is_empty = previous == 0;
     s->recover.report.torn_bytes += torn;
+    return end;
+}
+
+/*
+ * What is read now must stay, but a killed process may have left it in memory only; and when its
+ * sync has failed, the system calls those pages clean though the disk never had them, so a sync
+ * alone would not bring them there.
+ */
+static enum status make_durable(struct disk_file *file, uint64_t end)
+{
+    char *block        = mem_new(REWRITE_BYTES);
+    enum status status = OK;
+    for (uint64_t at = 0; at < end && status == OK; at += REWRITE_BYTES) {
+        size_t got = 0, cap = end - at < REWRITE_BYTES ? (size_t)(end - at) : REWRITE_BYTES;
+        status = disk_read(file, at, block, cap, &got);
+        if (status == OK)
+            status = disk_write(file, at, span_make(block, got));
+    }
+    mem_free(block);
+    return status == OK ? disk_sync(file) : status;
 }
 
 /* From the newest back to the first that holds something. */
@@ -224,12 +247,10 @@ static enum status judge_newest(struct files *f)
         struct found *in = &f->all[i - 1];
         if (in->has_end)
             break;
-        /* What a killed process wrote may stand in memory only: what is read now must stay. */
-        enum status status = disk_sync(in->segment->file);
+        enum status status = make_durable(in->segment->file, judge(f->spool, in));
         segment_name(in->segment->id, name);
         if (status != OK)
             return cannot(f, "sync", name, status);
-        judge(f->spool, in);
         if (!in->is_empty)
             break;
     }
