@@ -34,7 +34,7 @@ enum {
     OUTCOME_DELAY_MS  = 100,
     WINDOW_SLACK_MS   = 300,         /* turns that come late */
     WINDOW_WORKS      = 8,           /* of the disk thread between an outcome and its sync */
-    DISK_ERROR_MS     = 20 * SECOND, /* to write anew what a failed sync has lost */
+    DISK_ERROR_MS     = 40 * SECOND, /* from a disk that fails again to the end of the process */
     IDLE_SEGMENTS_MAX = 4,
 };
 
@@ -85,9 +85,18 @@ static void read_log(struct sim_daemon *d)
     buf_clear(pending);
 }
 
+/* What it refused when its disk took nothing more may be on it all the same. */
+static void look_at_disk(const struct sim_daemon *d)
+{
+    uint64_t now_ms = sim()->now_ms;
+    if (d->engine != NULL && spool_is_broken(engine_spool(d->engine)))
+        sources_on_broken_disk(now_ms > DISK_ERROR_MS ? now_ms - DISK_ERROR_MS : 0);
+}
+
 static void die(struct sim_daemon *d)
 {
     bool power = d->armed == CRASH_POWER;
+    look_at_disk(d);
     sim_note("crash: %s", power ? "the power is lost" : "the process is killed");
     oracle_on_crash();
     net_forget_process(power);
@@ -286,10 +295,13 @@ static void on_reaped(struct sim_event *event)
     }
     if (d->stop_by_ms > 0 && sim()->now_ms > d->stop_by_ms)
         sim_break("interface", "it took more than %d ms to stop", STOP_MS_MAX);
+    look_at_disk(d);
     if (!daemon_enter(close_engine, d))
         return;
     sim_note("has stopped");
     check_nothing_left();
+    if (d->stop_by_ms == 0)
+        oracle_on_crash(); /* by itself: its disk does not know the last outcomes */
     d->stop_by_ms = 0;
     d->stage      = after_stop[d->stage];
     if (d->stage != STAGE_ENDED)

@@ -325,7 +325,7 @@ enum status disk_create(struct disk *disk, const char *name, uint64_t bytes,
     write_journal(sim()->disk->journal_count);
     *file = opened(fresh);
     free_gone();
-    sim_mark("create", bytes);
+    sim_note("disk: create %s, %llu bytes", name, (unsigned long long)bytes);
     return OK;
 }
 
@@ -355,8 +355,8 @@ enum status disk_unlink(struct disk *disk, const char *name)
     struct sim_file *found = file_named(name);
     if (found == NULL)
         return failed(NOT_FOUND, "unlink: no such file");
+    sim_note("disk: unlink %s", name);
     journal(found, "");
-    free_if_gone(found);
     return OK;
 }
 
@@ -369,6 +369,7 @@ enum status disk_rename(struct disk *disk, const char *from, const char *to)
         return failed(NOT_FOUND, "rename: no such file");
     if (victim != NULL && victim != found)
         journal(victim, "");
+    sim_note("disk: rename %s to %s", from, to);
     journal(found, to);
     return OK;
 }

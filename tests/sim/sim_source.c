@@ -24,6 +24,7 @@ enum {
 struct submission {
     struct sim_mark mark; /* whether the product has read it */
     bool is_refused;
+    bool is_in_doubt; /* whatever was answered */
 };
 
 struct transaction {
@@ -57,13 +58,31 @@ static const struct transaction *transaction_of(unsigned rcpt)
     return &all->transactions[all->transaction_of[rcpt]];
 }
 
+static bool may_be_taken(const struct submission *s)
+{
+    return s->mark.heard_ms != UINT64_MAX && (!s->is_refused || s->is_in_doubt);
+}
+
 unsigned source_count_submitted(unsigned rcpt)
 {
     const struct transaction *t = transaction_of(rcpt);
     unsigned count              = 0;
     for (unsigned i = 0; i < t->submission_count; i++)
-        count += t->submissions[i]->mark.heard_ms != UINT64_MAX && !t->submissions[i]->is_refused;
+        count += may_be_taken(t->submissions[i]);
     return count;
+}
+
+static void doubt(struct transaction *t, uint64_t since_ms)
+{
+    for (unsigned i = 0; i < t->submission_count; i++)
+        if (t->submissions[i]->mark.heard_ms >= since_ms)
+            t->submissions[i]->is_in_doubt = true;
+}
+
+void sources_on_broken_disk(uint64_t since_ms)
+{
+    for (unsigned i = 0; i < sim()->sources->count; i++)
+        doubt(&sim()->sources->transactions[i], since_ms);
 }
 
 unsigned source_count_acked(unsigned rcpt)
@@ -236,7 +255,7 @@ static void transaction_done(struct source *s)
 
 static void refused(struct source *s, unsigned code)
 {
-    struct transaction *t = s->now;
+    const struct transaction *t = s->now;
     if (code >= 500)
         sim_break("mailman", "a list manager was told %u", code);
     if (s->phase == PHASE_BODY)

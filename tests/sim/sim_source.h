@@ -12,6 +12,10 @@ struct sim_sources *sources_new(void);
 /* Everything was answered 250. */
 bool sources_are_done(void);
 
+/* The product's disk takes nothing more: what it has read from then on may be found there, though it
+ * was refused. */
+void sources_on_broken_disk(uint64_t since_ms);
+
 /* How often a recipient's mail was handed over whole and not refused: it may have been taken so
  * often; and how often it was answered 250. */
 unsigned source_count_submitted(unsigned rcpt);
