@@ -89,17 +89,36 @@ static int put_request(const struct command *command, const struct invocation *g
 
 typedef int with_server_fn(struct cli *cli, const char *argument);
 
+/* False with the errors on stderr. */
+static bool find_socket(const char *file, struct buf *path)
+{
+    struct buf errors     = {0};
+    struct config *config = config_read(file, &errors);
+    bool is_found         = config != NULL;
+    if (is_found) {
+        buf_put_text(path, config->control);
+        config_free(config);
+    } else {
+        is_found = cli_find_socket(file, path);
+        if (!is_found)
+            (void)print(&errors, stderr, EX_CONFIG);
+    }
+    buf_release(&errors);
+    return is_found;
+}
+
 static int with_server(const struct invocation *given, with_server_fn *run, const char *argument)
 {
     struct cli cli;
-    struct config *config = read_config(given->config_file);
-    if (config == NULL)
-        return EX_CONFIG;
-    int code = cli_open(&cli, config->control);
-    if (code == EX_OK)
-        code = run(&cli, argument);
-    cli_close(&cli);
-    config_free(config);
+    struct buf path = {0};
+    int code        = EX_CONFIG;
+    if (find_socket(given->config_file, &path)) {
+        code = cli_open(&cli, buf_text(&path));
+        if (code == EX_OK)
+            code = run(&cli, argument);
+        cli_close(&cli);
+    }
+    buf_release(&path);
     return code;
 }
 

@@ -8,7 +8,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-enum { READ_BYTES = 16384, SHORT_ANSWER_BYTES = 65536, EXIT_CODE_MAX = 255 };
+enum { READ_BYTES = 16384, SHORT_ANSWER_BYTES = 65536, EXIT_CODE_MAX = 255, LINE_BYTES = 1024 };
 
 /* --- the connection --- */
 
@@ -46,6 +46,35 @@ void cli_close(struct cli *cli)
         (void)close(cli->fd);
     cli->fd = -1;
     buf_release(&cli->unread);
+}
+
+#define DEFAULT_SOCKET "/run/mailrace/control.sock"
+
+/* What stands behind "control:", without a comment and quotes. */
+static struct span plain_value(struct span rest)
+{
+    struct span value = span_trim(rest);
+    value             = span_trim(span_first(value, span_find_text(value, span_of(" #"))));
+    if (value.len >= 2 && (value.at[0] == '"' || value.at[0] == '\'') &&
+        value.at[value.len - 1] == value.at[0])
+        value = span_first(span_skip(value, 1), value.len - 2);
+    return value;
+}
+
+bool cli_find_socket(const char *config_file, struct buf *path)
+{
+    static const struct span key = SPAN("control:");
+    char line[LINE_BYTES];
+    FILE *file = fopen(config_file, "re");
+    if (file == NULL)
+        return false;
+    while (path->len == 0 && fgets(line, sizeof line, file) != NULL)
+        if (span_starts(span_of(line), key))
+            buf_put(path, plain_value(span_skip(span_of(line), key.len)));
+    (void)fclose(file);
+    if (path->len == 0)
+        buf_put_text(path, DEFAULT_SOCKET);
+    return true;
 }
 
 static bool send_line(struct cli *cli, const char *request)

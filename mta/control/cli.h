@@ -16,6 +16,13 @@ struct cli {
 int cli_open(struct cli *cli, const char *socket_path);
 void cli_close(struct cli *cli);
 
+/*
+ * The socket that a configuration names although it has errors elsewhere: an operator must reach
+ * the server in just that hour.  Only 'control: PATH' on a line of its own is understood; without
+ * it the default.  false when the file cannot be read.
+ */
+bool cli_find_socket(const char *config_file, struct buf *path);
+
 /* Asks, and appends the lines of the answer; returns its exit code.  EX_UNAVAILABLE with a sentence
  * on stderr when the server went away. */
 int cli_ask(struct cli *cli, const char *request, struct buf *answer);
