@@ -124,6 +124,7 @@ class Rig:
         self.config_path = os.path.join(self.directory, "mailrace.yaml")
         self.log_path = os.path.join(self.directory, "log")
         self.daemon = None
+        open(self.log_path, "w").close()
         self.write_config(config)
         if start:
             self.start()

@@ -158,7 +158,7 @@ const struct option config_options[] = {
     {"limits.message_size",           option_size,     AT(message_bytes_max),            "40M",                        false, false,
      MINIMUM_MESSAGE,                                                                                                                         0,           "Largest message taken."                                                         },
     {"limits.recipients_per_message", option_count,    AT(recipients_per_message),       "50000",                      false,
-     false,                                                                                                                          100,     1000000,     "Recipients of one transaction; more get 452."                                   },
+     false,                                                                                                                          1,       1000000,     "Recipients of one transaction; more get 452."                                   },
     {"limits.connections",            option_count,    AT(connections),                  "2000",                       false, false, 1,       100000,
      "Clients at the same time; more get 421."                                                                                                                                                                                              },
     {"limits.connections_per_client", option_count,    AT(connections_per_client),       "50",                         false, false,

@@ -274,7 +274,9 @@ static bool handle_event(struct connection *c)
         drop_mail(c);
         smtp_server_body_taken(&c->smtp);
         return true;
-    case SMTP_EVENT_STARTTLS:
+    case SMTP_EVENT_STARTTLS: /* it stays until the handshake is done */
+        if (wire_tls(&c->wire) != WIRE_PLAIN)
+            return false;
         flush(c);
         if (!c->is_dead)
             start_tls(c, context_of(c));

@@ -65,7 +65,7 @@ def test_strangers_are_turned_away():
     with Rig(config='relay_from: ["192.0.2.0/24"]') as rig:
         with socket.create_connection(("127.0.0.1", rig.port)) as s:
             expect(s.recv(100).startswith(b"554 "), "a stranger was greeted")
-        expect(rig.events("refused"), "the refusal is an event")
+        wait_for(lambda: rig.events("refused"), "the refusal to be an event")
 
 
 def test_bdat_carries_bytes():
@@ -172,6 +172,13 @@ def test_an_early_talker_is_sent_away():
         expect(first[:3] in (b"554", b"220"), first)  # which one depends on who is faster; never a crash
 
 
+def has_room(rig):
+    try:
+        return rig.smtp().quit()[0] == 221
+    except smtplib.SMTPConnectError:
+        return False
+
+
 def test_a_full_house_says_421():
     with Rig(config="limits: {min_free_space: 1M, connections: 3}") as rig:
         held = [socket.create_connection(("127.0.0.1", rig.port)) for _ in range(3)]
@@ -181,7 +188,7 @@ def test_a_full_house_says_421():
             expect(s.recv(100).startswith(b"421 "), "the fourth of three")
         for s in held:
             s.close()
-        wait_for(lambda: rig.smtp().quit()[0] == 221, "a place")
+        wait_for(lambda: has_room(rig), "a place")
 
 
 def test_low_space_says_452_and_nothing_is_lost():
