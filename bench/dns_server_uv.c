@@ -11,7 +11,13 @@
 #include <string.h>
 #include <uv.h>
 
-enum { READ_BYTES = 65536, TCP_IDLE_MS = 10000, TCP_BACKLOG = 128, PORT_TRIES = 20 };
+enum {
+    READ_BYTES       = 65536,
+    TCP_IDLE_MS      = 10000,
+    UDP_BUFFER_BYTES = 4 << 20,
+    TCP_BACKLOG      = 128,
+    PORT_TRIES       = 20
+};
 
 struct dns_server {
     struct world *world;
@@ -184,6 +190,9 @@ static int bind_both(struct dns_server *s, unsigned port)
     int status = uv_udp_bind(&s->udp, (struct sockaddr *)&address, 0);
     if (status == 0)
         status = uv_udp_getsockname(&s->udp, (struct sockaddr *)&address, &length);
+    int buffer_bytes = UDP_BUFFER_BYTES; /* a burst of questions must not be lost here */
+    if (status == 0)
+        (void)uv_recv_buffer_size((uv_handle_t *)&s->udp, &buffer_bytes);
     if (status == 0)
         status = uv_tcp_bind(&s->tcp, (struct sockaddr *)&address, 0);
     if (status == 0)

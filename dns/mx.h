@@ -16,8 +16,9 @@
 enum {
     MX_HOSTS_MAX     = 20,
     MX_ADDRESSES_MAX = 10,  /* of one host that are tried */
-    MX_INFLIGHT_MAX  = 500, /* questions on the wire at once; more wait */
-    MX_NAME_BYTES    = 256,
+    MX_INFLIGHT_MAX  = 100, /* questions on the wire at once: a burst of more overflows the socket
+                               buffers of a name  server; the rest wait */
+    MX_NAME_BYTES = 256,
 };
 
 /* How a look-up ended: identifier, enhanced code, our words for it (4.x.x: try again later). */

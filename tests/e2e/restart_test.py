@@ -32,7 +32,7 @@ def test_kill_9_in_the_middle_of_a_mailing_loses_nobody():
     seed = random.randrange(1 << 30)
     print("     seed %d" % seed)
     chance = random.Random(seed)
-    rig = Rig("generate 60 hosted=0.3\n")
+    rig = Rig("generate 60 hosted=30%\n")
     with rig:
         source = post(rig, 3000, 60)
         killed = 0
@@ -64,7 +64,7 @@ def test_killed_again_and_again_every_recipient_is_reached():
     seed = random.randrange(1 << 30)
     print("     seed %d" % seed)
     chance = random.Random(seed)
-    rig = Rig("generate 40 hosted=0.3\ndomain a.example latency=5ms\n")
+    rig = Rig("generate 40 hosted=30%\ndomain a.example latency=5ms\n")
     with rig:
         rcpts = ["user%d@d%d.example" % (i, i % 40) for i in range(1200)]
         for i in range(0, len(rcpts), 40):
