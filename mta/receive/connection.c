@@ -69,6 +69,7 @@ void connection_free(struct connection *c)
 {
     must(c->is_dead);
     list_remove(&c->in_receive);
+    list_remove(&c->grave);
     smtp_server_release(&c->smtp);
     buf_release(&c->held);
     c->kind = 0;
