@@ -26,13 +26,14 @@ personality clear     starttls=no
 personality grey      greylist=700ms
 personality old       no-pipelining no-smtputf8 no-dsn
 personality strict    messages=3 connections=4
-personality careless  unknown=5%%
+personality careless  unknown=10%%
 generate %d hosted=40%% mix=slow:5%%,clear:8%%,grey:8%%,old:4%%,strict:3%%,careless:6%%
 domain lists.sender.example store
 """ % DOMAINS
 CONFIG = """
 retry: {intervals: [1s, 2s, 5s], expire: 1h, jitter: 10%}
 log: {format: json, level: info}
+sites: {default: {rate: 1000/s}}
 """
 
 
