@@ -421,6 +421,14 @@ static bool place_read(struct spool *s)
     return true;
 }
 
+/* Not while a report that ends one of its recipients is on its way: the checkpoint would stand
+ * behind it, and not know of it. */
+static bool may_ask(const struct spool *s)
+{
+    return s->compact.phase == COMPACT_ASK && !s->txn.is_active && !log_is_broken(&s->log) &&
+           s->compact.move->stored->ends_on_the_way == 0;
+}
+
 bool compact_turn(struct spool *s)
 {
     struct compact *c = &s->compact;
@@ -442,7 +450,7 @@ bool compact_turn(struct spool *s)
     case COMPACT_PHASE_COUNT:
         return false; /* the helping thread wakes us */
     case COMPACT_ASK:
-        return true; /* the engine is asked before the next turn of the spool */
+        return may_ask(s); /* by the engine, before the next turn of the spool */
     }
     return false;
 }
@@ -452,8 +460,7 @@ bool compact_turn(struct spool *s)
 bool spool_wants_checkpoint(struct spool *s, uint64_t *id)
 {
     const struct compact *c = &s->compact;
-    if (c->phase != COMPACT_ASK || s->txn.is_active || log_is_broken(&s->log) ||
-        c->move->stored->ends_on_the_way > 0)
+    if (!may_ask(s))
         return false;
     *id = c->move->stored->id;
     return true;

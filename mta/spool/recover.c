@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In four steps: which files there are; where each ends, told by the head of a later one or judged;
- * what their records mean (replay.c); what the log needs to go on.
- *
- * Only the newest segment with a record that counts has no end that a head names.  It may have been
- * cut off anywhere by a crash, so its end is judged: at the first gap in the sequence that no later
- * record claims to be durable.  What stands behind was never acknowledged.  A gap before that is
- * corruption: it is told, and the scan goes on.
+ * In four steps: which files there are; where each ends, told by the head of a later one or judged
+ * (judge.c); what their records mean (replay.c); what the log needs to go on.
  */
 #include "mta/spool/recover.h"
 #include "mta/base/fault.h"
 #include "mta/base/mem.h"
 #include "mta/spool/inside.h"
+#include "mta/spool/judge.h"
 #include "mta/spool/replay.h"
 #include <string.h>
 
-enum { FILES_MIN = 16, REWRITE_BYTES = 1 << 20 };
+enum { FILES_MIN = 16 };
 
 struct files {
     struct spool *spool;
@@ -74,6 +70,13 @@ static enum status look_at_reserve(struct files *f)
     return status == OK ? OK : cannot(f, "remove", SEGMENT_RESERVE_NAME, status);
 }
 
+/* A copy that was not finished: what it is of is still there. */
+static enum status unlink_copy(const struct files *f)
+{
+    enum status status = disk_unlink(f->spool->disk, JUDGE_COPY_NAME);
+    return status == OK ? OK : cannot(f, "remove", JUDGE_COPY_NAME, status);
+}
+
 static enum status list_files(struct files *f)
 {
     char name[DISK_NAME_BYTES] = "";
@@ -83,6 +86,8 @@ static enum status list_files(struct files *f)
     while ((status = disk_list(f->spool->disk, &at, name)) == OK) {
         if (strcmp(name, SEGMENT_RESERVE_NAME) == 0)
             status = look_at_reserve(f);
+        else if (strcmp(name, JUDGE_COPY_NAME) == 0)
+            status = unlink_copy(f);
         else if (segment_id_of(name, &id))
             status = open_segment(f, name, id);
         else
@@ -157,88 +162,6 @@ static enum status read_head(struct files *f, const struct found *found)
     return OK;
 }
 
-/* Records of one run, one behind the other; anything else in the file does not count. */
-static bool follows(const struct scanned *found, uint64_t previous, uint32_t generation)
-{
-    return previous == 0 ||
-           (found->record.sequence > previous && found->record.generation == generation);
-}
-
-/* What the records themselves claim to be durable. */
-static uint64_t durable_claim(const struct found *in, uint32_t *generation)
-{
-    struct scan scan;
-    struct scanned found;
-    uint64_t claim = 0, previous = 0;
-    scan_init(&scan, in->segment->file, in->segment->id);
-    while (scan_next(&scan, &found)) {
-        if (!follows(&found, previous, *generation))
-            continue;
-        previous    = found.record.sequence;
-        *generation = found.record.generation;
-        if (found.record.durable > claim)
-            claim = found.record.durable;
-    }
-    scan_release(&scan);
-    return claim;
-}
-
-/* Finds the end of the newest segment: before the first gap that nobody claims to be durable.
- * Returns how many bytes of the file count. */
-static uint64_t judge(struct spool *s, struct found *in)
-{
-    struct scan scan;
-    struct scanned found;
-    uint32_t generation = 0;
-    uint64_t claim      = durable_claim(in, &generation);
-    uint64_t previous = 0, torn = 0, end = 0;
-    bool is_over = false;
-    scan_init(&scan, in->segment->file, in->segment->id);
-    while (scan_next(&scan, &found)) {
-        uint64_t sequence = found.record.sequence;
-        bool has_gap =
-            previous == 0 ? found.record.type != RECORD_SEGMENT : sequence != previous + 1;
-        uint64_t missing = previous == 0 ? sequence - 1 : previous + 1;
-        if (!follows(&found, previous, generation))
-            continue;
-        is_over = is_over || (has_gap && missing > claim);
-        torn += is_over ? found.bytes + found.damaged_bytes : 0;
-        if (!is_over) {
-            previous = sequence;
-            end      = found.offset + found.bytes;
-        }
-        if (sequence > s->recover.sequence_max)
-            s->recover.sequence_max = sequence;
-    }
-    torn += found.damaged_bytes;
-    scan_release(&scan);
-    in->has_end  = true;
-    in->is_cut   = torn > 0;
-    in->last     = previous;
-    in->is_empty = previous == 0;
-    s->recover.report.torn_bytes += torn;
-    return end;
-}
-
-/*
- * What is read now must stay, but a killed process may have left it in memory only; and when its
- * sync has failed, the system calls those pages clean though the disk never had them, so a sync
- * alone would not bring them there.
- */
-static enum status make_durable(struct disk_file *file, uint64_t end)
-{
-    char *block        = mem_new(REWRITE_BYTES);
-    enum status status = OK;
-    for (uint64_t at = 0; at < end && status == OK; at += REWRITE_BYTES) {
-        size_t got = 0, cap = end - at < REWRITE_BYTES ? (size_t)(end - at) : REWRITE_BYTES;
-        status = disk_read(file, at, block, cap, &got);
-        if (status == OK)
-            status = disk_write(file, at, span_make(block, got));
-    }
-    mem_free(block);
-    return status == OK ? disk_sync(file) : status;
-}
-
 /* From the newest back to the first that holds something. */
 static enum status judge_newest(struct files *f)
 {
@@ -247,10 +170,11 @@ static enum status judge_newest(struct files *f)
         struct found *in = &f->all[i - 1];
         if (in->has_end)
             break;
-        enum status status = make_durable(in->segment->file, judge(f->spool, in));
+        judge_segment(f->spool, in);
+        enum status status = judge_make_durable(f->spool, in);
         segment_name(in->segment->id, name);
         if (status != OK)
-            return cannot(f, "sync", name, status);
+            return cannot(f, "copy", name, status);
         if (!in->is_empty)
             break;
     }
@@ -275,7 +199,7 @@ static void read_segment(struct spool *s, struct replay *replay, struct found *i
     uint32_t generation = 0;
     scan_init(&scan, in->segment->file, in->segment->id);
     while (scan_next(&scan, &found)) {
-        if (!follows(&found, previous, generation))
+        if (!judge_follows(&found, previous, generation))
             continue;
         if (found.record.sequence > s->recover.sequence_max)
             s->recover.sequence_max = found.record.sequence;

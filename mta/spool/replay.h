@@ -23,8 +23,10 @@ struct found {
     struct segment *segment;
     bool has_end; /* 'last' was named by the head of a later one, or judged */
     bool is_cut;
-    bool is_empty; /* no record in it counts */
-    uint64_t last; /* records behind this sequence do not count */
+    bool is_empty;    /* no record in it counts */
+    uint64_t last;    /* records behind this sequence do not count */
+    uint64_t end;     /* judged: the last one that counts ends here */
+    bool is_in_doubt; /* judged: some of it is not known to be durable */
     struct found_chunk *chunks;
     size_t chunk_count, chunk_cap;
 };

@@ -354,6 +354,17 @@ static void write_rest(struct spool *s)
     }
 }
 
+/* The next start need not doubt what is durable, when a record says so (judge.c). */
+static void claim_all(struct spool *s)
+{
+    struct log_record claim = {.type = RECORD_OUTCOMES};
+    if (log_is_broken(&s->log) || s->log.open == NULL || !is_settled(s) ||
+        log_put(&s->log, &claim, NULL, NULL) != OK)
+        return;
+    log_hand_over(&s->log, false);
+    spool_take_done(s);
+}
+
 void spool_close(struct spool *s)
 {
     must(s->kind == SPOOL_KIND);
@@ -362,6 +373,7 @@ void spool_close(struct spool *s)
     s->writer = s->log.writer = s->helper = NULL;
     compact_cancel(s);
     write_rest(s);
+    claim_all(s);
     spool_free(s);
 }
 

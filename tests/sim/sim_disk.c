@@ -33,7 +33,7 @@ struct sim_file {
 
 /* What the directory has not written yet: 'file' was called 'to' ("": unlinked). */
 struct rename {
-    struct sim_file *file;
+    struct sim_file *file, *replaced; /* replaced: NULL, or who had the name: both or neither */
     char to[DISK_NAME_BYTES];
 };
 
@@ -138,7 +138,7 @@ static struct sim_file *file_named(const char *name)
 static bool is_in_journal(const struct sim_file *file)
 {
     for (size_t i = 0; i < sim()->disk->journal_count; i++)
-        if (sim()->disk->journal[i].file == file)
+        if (sim()->disk->journal[i].file == file || sim()->disk->journal[i].replaced == file)
             return true;
     return false;
 }
@@ -180,7 +180,7 @@ static void journal(struct sim_file *file, const char *to)
     struct sim_disk *disk = sim()->disk;
     must(disk->journal_count < JOURNAL_MAX);
     struct rename *entry = &disk->journal[disk->journal_count++];
-    entry->file          = file;
+    *entry               = (struct rename){.file = file};
     (void)snprintf(entry->to, sizeof entry->to, "%s", to);
     (void)snprintf(file->name, sizeof file->name, "%s", to);
 }
@@ -189,8 +189,12 @@ static void journal(struct sim_file *file, const char *to)
 static void write_journal(size_t count)
 {
     struct sim_disk *disk = sim()->disk;
-    for (size_t i = 0; i < count; i++)
-        memcpy(disk->journal[i].file->durable_name, disk->journal[i].to, DISK_NAME_BYTES);
+    for (size_t i = 0; i < count; i++) {
+        const struct rename *entry = &disk->journal[i];
+        memcpy(entry->file->durable_name, entry->to, DISK_NAME_BYTES);
+        if (entry->replaced != NULL)
+            entry->replaced->durable_name[0] = '\0';
+    }
     disk->journal_count = 0;
 }
 
@@ -367,10 +371,13 @@ enum status disk_rename(struct disk *disk, const char *from, const char *to)
     struct sim_file *found = file_named(from), *victim = file_named(to);
     if (found == NULL)
         return failed(NOT_FOUND, "rename: no such file");
-    if (victim != NULL && victim != found)
-        journal(victim, "");
     sim_note("disk: rename %s to %s", from, to);
     journal(found, to);
+    if (victim != NULL && victim != found) {
+        struct sim_disk *at                         = sim()->disk;
+        at->journal[at->journal_count - 1].replaced = victim;
+        victim->name[0]                             = '\0';
+    }
     return OK;
 }
 
