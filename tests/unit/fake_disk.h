@@ -251,7 +251,7 @@ static void fake_survive_inode(struct fake_inode *inode, enum fake_survival how,
 }
 
 /* The machine comes up again with what survived; all files must be closed. */
-static void fake_power_on(enum fake_survival how, uint64_t seed)
+static inline void fake_power_on(enum fake_survival how, uint64_t seed)
 {
     struct rng rng;
     rng_seed(&rng, seed);
