@@ -28,8 +28,9 @@ struct command {
 
 static int print(struct buf *text, FILE *to, int code)
 {
-    (void)fwrite(text->at, 1, text->len, to);
-    if (text->len > 0 && text->at[text->len - 1] != '\n')
+    struct span all = buf_span(text); /* never NULL, as fwrite() wants it */
+    (void)fwrite(all.at, 1, all.len, to);
+    if (all.len > 0 && all.at[all.len - 1] != '\n')
         (void)fputc('\n', to);
     buf_release(text);
     return code;
@@ -252,6 +253,19 @@ static int run_help(const struct command *command, const struct invocation *give
     return EX_OK;
 }
 
+/* Needs no server and no configuration. */
+static int help_of(const struct command *command)
+{
+    printf("usage: mailrace [-c FILE] %s%s%s\n\n%s\n", command->name,
+           command->arguments[0] == '\0' ? "" : " ", command->arguments, command->purpose);
+    if (strstr(command->arguments, "SELECTOR") != NULL)
+        (void)fputs(
+            "\nA SELECTOR is any of id= to= domain= site= list= flow= older=2h status=, all "
+            "of which\nmust hold; or 'all'.\n",
+            stdout);
+    return EX_OK;
+}
+
 /* --- did you mean --- */
 
 static unsigned least(unsigned a, unsigned b)
@@ -309,9 +323,10 @@ static const char *default_config(void)
 
 static int run(const char *name, const struct invocation *given)
 {
+    bool asks_help = has_word(given, "--help") || has_word(given, "-h");
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         if (strcmp(name, commands[i].name) == 0)
-            return commands[i].run(&commands[i], given);
+            return asks_help ? help_of(&commands[i]) : commands[i].run(&commands[i], given);
     if (strcmp(name, "--version") == 0)
         return run_version(&commands[COMMAND_COUNT - 2], given);
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
