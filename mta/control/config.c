@@ -347,10 +347,7 @@ static void check_whole(struct config_reader *r)
 static void warn_of_readers(struct config_reader *r)
 {
     struct stat about;
-    bool has_secret = false;
-    for (size_t i = 0; i < r->config->route_count; i++)
-        has_secret = has_secret || r->config->routes[i].target.password != NULL;
-    if (has_secret && stat(r->file->name, &about) == 0 && (about.st_mode & S_IROTH) != 0)
+    if (r->holds_password && stat(r->file->name, &about) == 0 && (about.st_mode & S_IROTH) != 0)
         buf_printf(r->file->complaints,
                    "%s: warning: it holds a password, and everybody may read it: chmod 640\n",
                    r->file->name);

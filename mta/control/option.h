@@ -11,6 +11,7 @@
 struct config_reader {
     struct yaml_file *file;
     struct config *config;
+    bool holds_password; /* the file itself, not one that it names */
 };
 
 struct option;
