@@ -108,12 +108,27 @@ void config_print(const struct config *config, bool only_changed, bool as_json, 
 
 /* --- the manual --- */
 
+/* A sentence a line, as mdoc wants it. */
+static void put_sentences(struct buf *into, struct span text)
+{
+    static const struct span end = SPAN(". ");
+    size_t at;
+    while ((at = span_find_text(text, end)) < text.len) {
+        buf_put(into, span_first(text, at + 1));
+        buf_put_byte(into, '\n');
+        text = span_skip(text, at + end.len);
+    }
+    buf_put(into, text);
+    buf_put_byte(into, '\n');
+}
+
 static void put_item(struct buf *into, const struct option *o)
 {
     buf_printf(into, ".It Cm %s", o->path);
     if (*o->fallback != '\0')
         buf_printf(into, " Pq default: %s", o->fallback);
-    buf_printf(into, "\n%s\n", o->help);
+    buf_put_byte(into, '\n');
+    put_sentences(into, span_of(o->help));
     if (o->needs_restart)
         buf_put_text(into, "Needs a restart.\n");
 }
