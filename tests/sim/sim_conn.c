@@ -404,8 +404,12 @@ void net_forget_process(bool power)
 {
     struct sim_net *net = sim()->net;
     struct list *link;
-    while ((link = list_first(&net->conns)) != NULL)
-        conn_end(CONTAINER_OF(link, struct net_conn, in_net), power);
+    while ((link = list_first(&net->conns)) != NULL) {
+        struct net_conn *conn = CONTAINER_OF(link, struct net_conn, in_net);
+        if (conn->stream != NULL)
+            conn->stream->is_orphan = true;
+        conn_end(conn, power);
+    }
     while ((link = list_first(&net->listeners)) != NULL)
         listener_end(CONTAINER_OF(link, struct net_listener, in_net), power);
 }

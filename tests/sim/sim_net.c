@@ -275,6 +275,11 @@ void end_take(struct sim_end *end, size_t bytes)
         conn_note(end->stream->conn); /* it may write on */
 }
 
+bool end_is_orphan(const struct sim_end *end)
+{
+    return end->stream != NULL && end->stream->is_orphan;
+}
+
 static struct sim_stream *let_go(struct sim_end *end)
 {
     struct sim_stream *stream = end->stream;

@@ -39,6 +39,8 @@ void end_take(struct sim_end *end, size_t bytes);
 void end_close(struct sim_end *end);
 /* It does not. */
 void end_reset(struct sim_end *end);
+/* The product crashed while it had this connection. */
+bool end_is_orphan(const struct sim_end *end);
 /* Marks the end of what was written so far. */
 void end_mark(struct sim_end *end, struct sim_mark *mark);
 

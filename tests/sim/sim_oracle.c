@@ -82,10 +82,11 @@ static unsigned count_plain(const struct receipts *receipts)
     return count;
 }
 
-static struct delivery *delivery_new(void)
+static struct delivery *delivery_new(const struct sim_end *end)
 {
     struct delivery *d = world_new(sizeof *d);
     d->mark.heard_ms   = UINT64_MAX;
+    d->is_crashed      = end_is_orphan(end);
     list_push(&sim()->oracle->deliveries, &d->in_oracle);
     return d;
 }
@@ -122,16 +123,15 @@ static void deliver(unsigned rcpt, struct delivery *d)
         check_announced(rcpt, fate);
 }
 
-struct sim_mark *oracle_on_delivery(const struct plan_host *host, const unsigned *rcpts,
-                                    size_t count, struct span text)
+struct sim_mark *oracle_on_delivery(const struct sim_end *end, const unsigned *rcpts, size_t count,
+                                    struct span text)
 {
-    struct delivery *d = delivery_new();
+    struct delivery *d = delivery_new(end);
     unsigned mail      = plan_mail_of(text);
     if (mail == UINT_MAX)
-        sim_break("promise 1", "%s was given a mail of %zu bytes that nobody wrote", host->name,
-                  text.len);
+        sim_break("promise 1", "a mail of %zu bytes came that nobody wrote", text.len);
     for (size_t i = 0; i < count; i++) {
-        sim_note("%s takes mail %u for r%u", host->name, mail, rcpts[i]);
+        sim_note("mail %u is taken for r%u", mail, rcpts[i]);
         if (sim()->plan->rcpts[rcpts[i]].mail != mail)
             sim_break("promise 1", "r%u was given mail %u", rcpts[i], mail);
         deliver(rcpts[i], d);
@@ -203,10 +203,10 @@ static void read_report(struct span to, struct span text)
     }
 }
 
-struct sim_mark *oracle_on_report(struct span to, struct span text)
+struct sim_mark *oracle_on_report(const struct sim_end *end, struct span to, struct span text)
 {
     static const struct span field = SPAN("\r\nMessage-ID: <");
-    struct delivery *d             = delivery_new();
+    struct delivery *d             = delivery_new(end);
     struct span rest               = text;
     struct span id                 = between(&rest, field, '>');
     if (id.len == 0 || id.len >= REPORT_ID_BYTES)

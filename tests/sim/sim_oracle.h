@@ -15,15 +15,16 @@
 #pragma once
 #include "tests/sim/sim_plan.h"
 
+struct sim_end;
 struct sim_mark;
 
 struct sim_oracle *oracle_new(void);
 void oracle_close(void);
 
-/* A host has taken a mail, and will say so; the mark is for the end of that reply. */
-struct sim_mark *oracle_on_delivery(const struct plan_host *host, const unsigned *rcpts,
-                                    size_t count, struct span text);
-struct sim_mark *oracle_on_report(struct span to, struct span text);
+/* A host has taken a mail at this end, and will say so; the mark is for the end of that reply. */
+struct sim_mark *oracle_on_delivery(const struct sim_end *end, const unsigned *rcpts, size_t count,
+                                    struct span text);
+struct sim_mark *oracle_on_report(const struct sim_end *end, struct span to, struct span text);
 /* The product has begun to connect. */
 void oracle_on_dialled(unsigned site);
 /* A line of the log. */

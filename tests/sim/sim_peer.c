@@ -306,11 +306,12 @@ static void take_command(struct peer_session *s, struct span line)
 static void accept_mail(struct peer_session *s)
 {
     struct span text = buf_span(&s->text);
+    sim_note("%s takes a mail of %zu bytes", s->host->name, text.len);
     s->messages++;
     if (s->report_to[0] != '\0')
-        s->mark = oracle_on_report(span_of(s->report_to), text);
+        s->mark = oracle_on_report(&s->end, span_of(s->report_to), text);
     else
-        s->mark = oracle_on_delivery(s->host, s->rcpts, s->rcpt_count, text);
+        s->mark = oracle_on_delivery(&s->end, s->rcpts, s->rcpt_count, text);
     say(s, "250 taken");
 }
 

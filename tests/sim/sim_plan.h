@@ -81,7 +81,7 @@ struct plan_mail {
     unsigned source;
     uint64_t start_ms;
     size_t body_bytes;
-    bool is_from_nobody; /* null sender: no report */
+    bool is_from_nobody;  /* null sender: no report */
     bool wants_no_report; /* NOTIFY=NEVER */
 };
 
@@ -107,11 +107,11 @@ struct plan_crash {
 };
 
 struct plan_faults {
-    unsigned torn;                           /* 0 whole pieces .. 3 single bytes */
-    uint64_t net_ms_min, net_ms_max;         /* one way */
+    unsigned torn;                            /* 0 whole pieces .. 3 single bytes */
+    uint64_t net_ms_min, net_ms_max;          /* one way */
     unsigned reset_permille, freeze_permille; /* of connections */
-    uint64_t disk_ms_max;                    /* a piece of the disk thread's work */
-    unsigned disk_error_permille;            /* of writes and syncs */
+    uint64_t disk_ms_max;                     /* a piece of the disk thread's work */
+    unsigned disk_error_permille;             /* of writes and syncs */
     uint64_t disk_bytes;
     unsigned dns_fail_permille, dns_silent_permille;
     uint64_t dns_ms_max;

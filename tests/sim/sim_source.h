@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sources: list managers and applications that hand mail over.  Each works through its transactions
- * one after the other, and hands one over again until it has heard 250: what an answer that got lost
- * makes of that is the double submission that the oracle allows for.
+ * one after the other, and hands one over again until it has heard 250: what an answer that got
+ * lost makes of that is the double submission that the oracle allows for.
  */
 #pragma once
 #include <stdbool.h>
@@ -12,8 +12,8 @@ struct sim_sources *sources_new(void);
 /* Everything was answered 250. */
 bool sources_are_done(void);
 
-/* The product's disk takes nothing more: what it has read from then on may be found there, though it
- * was refused. */
+/* The product's disk takes nothing more: what it has read from then on may be found there, though
+ * it was refused. */
 void sources_on_broken_disk(uint64_t since_ms);
 
 /* How often a recipient's mail was handed over whole and not refused: it may have been taken so

@@ -12,11 +12,11 @@
 enum { OUT, IN, HALVES };
 
 struct half {
-    struct buf bytes;  /* written and not taken */
-    size_t arrived;    /* IN: the first of them, which may be read */
+    struct buf bytes; /* written and not taken */
+    size_t arrived;   /* IN: the first of them, which may be read */
     uint64_t written, taken;
-    bool is_finished;  /* nothing more will be written */
-    bool has_ended;    /* and all of it has arrived */
+    bool is_finished; /* nothing more will be written */
+    bool has_ended;   /* and all of it has arrived */
     struct sim_event arrival;
     struct sim_stream *stream;
 };
@@ -31,6 +31,7 @@ struct sim_stream {
     uint64_t reset_after, freeze_after; /* bytes arrived, both ways */
     uint64_t arrived;
     bool is_broken, is_frozen;
+    bool is_orphan; /* the product has left it in a crash */
     struct list marks;
 };
 

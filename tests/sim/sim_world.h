@@ -59,8 +59,8 @@ struct world *sim(void);
 uint64_t world_play(uint64_t seed, bool is_verbose);
 
 /* --- chance --- */
-uint64_t sim_below(uint64_t bound);                    /* 0 .. bound-1 */
-uint64_t sim_between(uint64_t least, uint64_t most);   /* both included */
+uint64_t sim_below(uint64_t bound);                  /* 0 .. bound-1 */
+uint64_t sim_between(uint64_t least, uint64_t most); /* both included */
 bool sim_chance(unsigned permille);
 
 /* --- events --- */
