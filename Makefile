@@ -25,7 +25,7 @@ benches := $(wildcard bench/*.[ch])
 tests   := $(wildcard tests/*/*.[ch])
 core    := $(filter-out $(mains),$(filter %.c,$(sources)))
 obj      = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
-link     = @echo "  LD    $@"; $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+link     = @echo "  LD    $@"; $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS)
 
 programs := $(BUILD)/mailraced $(BUILD)/mailrace $(BUILD)/mailrace-bench
 
@@ -99,7 +99,7 @@ fuzz-%:
 	$(Q)$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang OPT="-O1 -g -fno-sanitize-recover=all -fsanitize=address,undefined,fuzzer-no-link" HARDEN= build/fuzz/$*_fuzz
 	$(Q)mkdir -p tests/fuzz/corpus/$* && build/fuzz/$*_fuzz -max_total_time=$(SECONDS_EACH) tests/fuzz/corpus/$*
 $(BUILD)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(BUILD)/libmta.a
-	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS)
 
 # The simulated Internet's parts are tested like the product's.
 $(filter $(BUILD)/internet_%,$(unit_tests)): $(call obj,$(filter-out bench/main.c,$(filter %.c,$(benches))))
