@@ -63,13 +63,18 @@ check: check-packages
 	  $(MAKE) --no-print-directory $(TSAN) run-thread-tests || echo "0 passed, 1 failed"; } 2>&1 | awk -f tests/tool/sum.awk
 style: fmt-check layers tidy man-check
 run = for t in $(1); do "$$t" || { echo "$$t exited with $$?"; echo "0 passed, 1 failed"; }; done
-run-tests: $(programs) $(unit_tests) $(golden_tests) $(fuzz_replays) $(BUILD)/sim
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+build-tests: $(programs) $(unit_tests) $(golden_tests) $(fuzz_replays) $(BUILD)/sim
+run-tests:
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD) build-tests
 	$(Q)$(call run,$(unit_tests) $(golden_tests) $(fuzz_replays))
 	$(Q)$(BUILD)/sim --seeds $(SEEDS) || echo "0 passed, 1 failed"
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD) run-e2e
 # The threads meet in the mailbox: what goes through it runs under the thread sanitizer too.
 thread_tests := $(patsubst %,$(BUILD)/%_test,mailbox thread loop)
-run-thread-tests: $(programs) $(thread_tests)
+build-thread-tests: $(programs) $(thread_tests)
+run-thread-tests:
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD) build-thread-tests
 	$(Q)$(call run,$(thread_tests))
 	$(Q)BUILD=$(BUILD) PATIENCE=8 PYTHONPATH=bench $(PYTHON) tests/e2e/thread_test.py || echo "0 passed, 1 failed"
 PYTHON   ?= /usr/bin/python3
@@ -83,7 +88,7 @@ build-packages: ; $(Q)tests/tool/packages.sh "build" $(BUILD_PACKAGES)
 
 demo: build-packages
 	$(Q)tests/tool/packages.sh "run the demo" python3-minimal
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
 	$(Q)PYTHONPATH=bench $(PYTHON) bench/demo.py
 
 sim: $(BUILD)/sim
@@ -123,7 +128,7 @@ install: all
 	install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 clean: ; rm -rf build
 
-.PHONY: all check style run-tests run-thread-tests run-e2e check-packages build-packages demo sim layers tidy \
+.PHONY: all check style build-tests build-thread-tests run-tests run-thread-tests run-e2e check-packages build-packages demo sim layers tidy \
         man-check fmt fmt-check lint install clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

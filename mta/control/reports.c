@@ -201,15 +201,18 @@ static bool submit(struct reports *reports, const struct message *m, struct repo
     return true;
 }
 
-static bool is_told_by(const struct recipient *rcpt, enum dsn_action action, bool is_lmtp)
+/* Where the next host did not promise a report, ours says whether the mail is there or went on (RFC
+ * 3461 5.2.2, 5.2.3). */
+static bool is_told_by(const struct recipient *rcpt, enum dsn_action action)
 {
+    bool is_final = rcpt->last != NULL && rcpt->last->attempt.is_final;
     switch (action) {
     case DSN_FAILED:
         return rcpt->state == RCPT_OWES_FAILURE;
     case DSN_DELIVERED:
-        return rcpt->state == RCPT_OWES_SUCCESS && is_lmtp;
+        return rcpt->state == RCPT_OWES_SUCCESS && is_final;
     case DSN_RELAYED:
-        return rcpt->state == RCPT_OWES_SUCCESS && !is_lmtp;
+        return rcpt->state == RCPT_OWES_SUCCESS && !is_final;
     case DSN_DELAYED:
         return rcpt->state == RCPT_WAITING && rcpt->is_late_told;
     }
@@ -223,7 +226,7 @@ static bool make_one(struct reports *reports, struct message *m, enum dsn_action
     struct report *report = mem_new(sizeof *report);
     *report               = (struct report){.kind = REPORTS_KIND, .id = m->id, .action = action};
     for (; *at < m->rcpt_count && report->count < REPORT_RCPTS_MAX; ++*at)
-        if (is_told_by(&m->rcpts[*at], action, false))
+        if (is_told_by(&m->rcpts[*at], action))
             report->rcpts[report->count++] = *at;
     bool is_made = report->count > 0 && submit(reports, m, report, wall_ms);
     if (is_made) {
@@ -250,6 +253,7 @@ void reports_on_due(struct reports *reports, struct message *m, uint64_t now_ms,
     if (is_pending(reports, m->id))
         return; /* queue_reported() makes the rest due again */
     make_all(reports, m, DSN_FAILED, now_ms, wall_ms);
+    make_all(reports, m, DSN_DELIVERED, now_ms, wall_ms);
     make_all(reports, m, DSN_RELAYED, now_ms, wall_ms);
 }
 

@@ -44,8 +44,10 @@ static void settle_reply(struct job *job, const struct smtp_result *result, cons
         enhanced[0] = (unsigned char)(class = 4);
     job_settle(job, result->rcpt, by_class[class], (unsigned)result->reply->code, enhanced,
                smtp_reply_text(result->reply), host);
-    if (class == 2)
-        job->rcpts[result->rcpt].is_relayed = !result->dsn_passed;
+    if (class == 2) {
+        job->rcpts[result->rcpt].is_relayed       = !result->dsn_passed;
+        job->rcpts[result->rcpt].attempt.is_final = job->target->is_lmtp;
+    }
     if (result->reply->code == 421)
         job->site_verdict = JOB_SITE_BUSY;
     else if (job->site_verdict != JOB_SITE_BUSY)

@@ -2,6 +2,7 @@
 /* Outcome: what became of a recipient, and what the last try brought: the words that queue, spool,
  * deliver, reports and log share. */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 /* identifier, event name in the log (INTERFACE: events) */
@@ -39,6 +40,7 @@ struct attempt {
     uint16_t code; /* the SMTP reply; 0: none came */
     unsigned char enhanced[3];
     uint8_t outcome; /* enum outcome */
+    bool is_final;   /* delivered where it was to go (LMTP), not handed on */
     uint64_t wall_ms;
     const char *text; /* the reply's text, or our own words */
     const char *mx;   /* host name */

@@ -82,6 +82,15 @@ def test_success_is_reported_where_the_next_host_does_not():
         expect(blocks[1]["Action"] == "relayed", str(blocks[1]))
 
 
+def test_success_over_lmtp_is_the_end_of_the_way():
+    rig = Rig("host lmtp.test 127.0.9.9 lmtp no-dsn\ndomain l.example mx=lmtp.test\ndomain sender.example store\n", start=False)
+    rig.write_config('routes: [{domain: l.example, to: "lmtp://127.0.9.9:%d"}]' % rig.internet.about["lmtp_port"])
+    rig.start()
+    with rig:
+        rig.send("owner@sender.example", ["user@l.example"], rcpt_options=["NOTIFY=SUCCESS"])
+        expect(status_part(reports(rig)[0])[1]["Action"] == "delivered", "relayed?")
+
+
 def test_success_is_the_next_hosts_duty_where_it_knows_dsn():
     with Rig(WORLD) as rig:
         rig.send("owner@sender.example", ["user@a.example"], rcpt_options=["NOTIFY=SUCCESS"])

@@ -15,6 +15,8 @@ static struct smtp_reply reply_of(int code, unsigned char a, unsigned char b, un
     return reply;
 }
 
+static const struct site_target lmtp = {.is_lmtp = true}, mx = {.is_mx = true};
+
 static void settle(struct job *job, enum smtp_cause cause, const struct smtp_reply *reply,
                    bool dsn_passed)
 {
@@ -50,6 +52,7 @@ static void every_cause_has_its_meaning(void **state)
         struct job *job         = mem_new(sizeof *job + sizeof job->rcpts[0]);
         struct smtp_reply reply = reply_of(rows[i].code, 0, 0, 0, "words");
         job->rcpt_count         = 1;
+        job->target             = &mx;
         settle(job, rows[i].cause, &reply, false);
         assert_int_equal(job->rcpts[0].verdict, rows[i].verdict);
         assert_int_equal(job->site_verdict, rows[i].site);
@@ -66,9 +69,25 @@ static void a_delivery_without_dsn_leaves_the_duty_with_us(void **state)
         struct job *job         = mem_new(sizeof *job + sizeof job->rcpts[0]);
         struct smtp_reply reply = reply_of(250, 2, 1, 5, "fine");
         job->rcpt_count         = 1;
+        job->target             = &mx;
         settle(job, SMTP_CAUSE_REPLY, &reply, passed != 0);
         assert_int_equal(job->rcpts[0].is_relayed, passed == 0);
         assert_string_equal(job->rcpts[0].attempt.mx, "mx.example");
+        arena_release(&job->texts);
+        mem_free(job);
+    }
+}
+
+static void lmtp_is_the_end_of_the_way(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct job *job         = mem_new(sizeof *job + sizeof job->rcpts[0]);
+        struct smtp_reply reply = reply_of(250, 2, 1, 5, "fine");
+        job->rcpt_count         = 1;
+        job->target             = i == 0 ? &lmtp : &mx;
+        settle(job, SMTP_CAUSE_REPLY, &reply, false);
+        assert_int_equal(job->rcpts[0].attempt.is_final, i == 0);
         arena_release(&job->texts);
         mem_free(job);
     }
@@ -79,6 +98,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_cause_has_its_meaning),
         cmocka_unit_test(a_delivery_without_dsn_leaves_the_duty_with_us),
+        cmocka_unit_test(lmtp_is_the_end_of_the_way),
     };
     return RUN(tests);
 }
