@@ -27,6 +27,8 @@ core    := $(filter-out $(mains),$(filter %.c,$(sources)))
 obj      = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 link     = @echo "  LD    $@"; $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS)
 
+fuzz_names   := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+fuzz_replays := $(patsubst %,$(BUILD)/%_replay,$(fuzz_names))
 programs := $(BUILD)/mailraced $(BUILD)/mailrace $(BUILD)/mailrace-bench
 
 all: $(programs)
@@ -95,8 +97,6 @@ sim: $(BUILD)/sim
 	$(Q)$(BUILD)/sim $(if $(SEED),$(SEED),--seeds $(SEEDS))
 
 # Fuzz targets: make fuzz-NAME [SECONDS=60] looks for new inputs; make check replays the corpora.
-fuzz_names   := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
-fuzz_replays := $(patsubst %,$(BUILD)/%_replay,$(fuzz_names))
 SECONDS_EACH ?= 60
 $(fuzz_replays): $(BUILD)/%_replay: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(BUILD)/obj/tests/fuzz/replay.o $(BUILD)/libmta.a
 	$(Q)$(link)
