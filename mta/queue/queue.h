@@ -161,3 +161,5 @@ struct queue_stats {
     size_t memory_bytes; /* about */
 };
 void queue_stats(const struct queue *q, struct queue_stats *stats);
+/* memory_bytes alone: cheap enough to be asked for every mail that comes in. */
+size_t queue_memory_bytes(const struct queue *q);

@@ -193,7 +193,7 @@ bool queue_site_of(const struct queue *q, struct span domain, uint64_t now_ms, s
 
 /* --- all of it --- */
 
-static size_t memory_bytes(const struct queue *q)
+size_t queue_memory_bytes(const struct queue *q)
 {
     return sizeof *q + q->message_bytes + q->batch_count * sizeof(struct batch) +
            q->domains.count * sizeof(struct domain) + q->sites.count * sizeof(struct site) +
@@ -233,6 +233,6 @@ void queue_stats(const struct queue *q, struct queue_stats *stats)
         .cancelled     = q->cancelled,
         .deferrals     = q->deferrals,
         .in_doubt      = q->in_doubt,
-        .memory_bytes  = memory_bytes(q),
+        .memory_bytes  = queue_memory_bytes(q),
     };
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every event ends in go_on(): held bytes are fed, events of the core are handled, replies go out
- * as one group, and reading is switched on or off.  A connection never frees itself: bury() puts it
- * into the graves, once.
+ * Every event ends in connection_go_on(): what is held is fed, events of the core are handled,
+ * replies go out as one group, more is read, and reading is switched on or off.  A connection never
+ * frees itself: bury() puts it into the graves, once.
+ *
+ *     greeting -> commands -> content -> awaits_commit -> commands ... -> is_closing -> is_dead
  */
 #include "mta/receive/connection.h"
 #include "mta/base/fault.h"
@@ -13,7 +15,8 @@
 #include <string.h>
 
 enum {
-    CONNECTION_PENDING_BYTES_MAX = 65536, /* replies the client does not read */
+    CONNECTION_PENDING_BYTES_MAX = 65536,  /* replies the client does not read */
+    CONNECTION_TURN_BYTES_MAX    = 262144, /* read at once, then others have their turn */
     CONNECTION_HELD_BYTES_KEPT   = 4096,
     CONNECTION_HANDSHAKE_MS      = 20000,
     CONNECTION_CLOSE_MS          = 5000,
@@ -25,6 +28,11 @@ enum {
 static void set_deadline(struct connection *c, uint64_t in_ms)
 {
     heap_set(&c->receive->deadlines, &c->deadline, c->receive->now_ms + in_ms);
+}
+
+static bool is_handshaking(const struct connection *c)
+{
+    return wire_tls(&c->wire) == WIRE_HANDSHAKING;
 }
 
 /* --- the end --- */
@@ -42,27 +50,29 @@ static void drop_mail(struct connection *c)
     c->awaits_commit = false;
 }
 
-static void log_end(struct connection *c)
+static void log_connection(struct connection *c, enum event event)
 {
-    event_begin(c->receive->log, EVENT_DISCONNECTED, c->receive->wall_ms);
+    event_begin(c->receive->log, event, c->receive->wall_ms);
     event_text(c->receive->log, "ip", span_of(c->ip));
     event_end(c->receive->log);
 }
 
 static void bury(struct connection *c)
 {
+    struct receive *r = c->receive;
     if (c->is_dead)
         return;
     c->is_dead = true;
     drop_mail(c);
-    log_end(c);
+    log_connection(c, EVENT_DISCONNECTED);
     wire_release(&c->wire);
-    heap_remove(&c->receive->deadlines, &c->deadline);
+    heap_remove(&r->deadlines, &c->deadline);
     list_remove(&c->in_waiting);
-    list_move(&c->receive->graves, &c->grave);
+    list_push(&r->graves, &c->grave);
     if (c->client != NULL)
-        clients_leave(&c->receive->clients, c->client);
-    c->receive->connection_count--;
+        clients_leave(&r->clients, c->client);
+    c->client = NULL;
+    r->connection_count--;
 }
 
 void connection_free(struct connection *c)
@@ -81,26 +91,36 @@ void connection_cut(struct connection *c)
     bury(c);
 }
 
+static void begin_to_close(struct connection *c)
+{
+    c->is_closing = true;
+    set_deadline(c, CONNECTION_CLOSE_MS);
+}
+
+/* Our last words are out.  Bytes that were never read would make the system reset the connection,
+ * and the client might lose what we said. */
+static void finish_closing(struct connection *c)
+{
+    size_t got = 0;
+    if (c->wire.tls == NULL)
+        (void)wire_read(&c->wire, c->receive->heard, sizeof c->receive->heard, &got);
+    bury(c);
+}
+
 /* --- the answers to the core's events --- */
 
-static void log_refused(struct connection *c, int code, const char *text, const char *to)
+static void log_refused(struct connection *c, int code, const char *text)
 {
-    struct event_log *log = c->receive->log;
-    event_begin(log, EVENT_REFUSED, c->receive->wall_ms);
-    event_text(log, "ip", span_of(c->ip));
-    event_text(log, "from", span_of(c->smtp.mail.sender.text));
-    event_text(log, "to", span_of(to));
-    event_number(log, "code", (uint64_t)code);
-    event_text(log, "text", span_of(text));
-    event_end(log);
+    receive_log_refused(c->receive, c->ip, c->smtp.mail.sender.text, "", code, text);
 }
 
 static void on_mail(struct connection *c)
 {
     const struct smtp_server_mail *mail = &c->smtp.mail;
     const char *refusal                 = intake_refusal(c->receive->intake);
+    must(c->mail == NULL);
     if (refusal != NULL) {
-        log_refused(c, 452, refusal, "");
+        log_refused(c, 452, refusal);
         smtp_server_answer(&c->smtp, 452, "4.3.1", "no room for new mail now, try again later");
         return;
     }
@@ -110,7 +130,6 @@ static void on_mail(struct connection *c)
                                 .is_8bit    = mail->is_8bit,
                                 .needs_utf8 = mail->is_utf8};
     c->mail                  = intake_open(c->receive->intake, &envelope);
-    c->has_begun             = false;
     smtp_server_answer(&c->smtp, 250, "2.1.0", "sender ok");
 }
 
@@ -125,6 +144,7 @@ static void on_rcpt(struct connection *c)
     smtp_server_answer(&c->smtp, 250, "2.1.5", "recipient ok");
 }
 
+/* RFC 3848, RFC 6531 4.3 */
 static const char *protocol_of(const struct connection *c)
 {
     bool is_secure = c->wire.tls != NULL;
@@ -145,57 +165,53 @@ static enum status begin_content(struct connection *c)
                        tls_engine_cipher(c->wire.tls));
         trace.tls = tls;
     }
-    c->has_begun        = true;
-    c->content_begun_ms = c->receive->now_ms;
+    c->has_begun = true;
+    c->begun_ms  = c->receive->now_ms;
     return intake_begin(c->mail, &trace, c->receive->wall_ms);
 }
 
-static void refuse_content(struct connection *c, enum status status)
-{
-    bool is_full = status == NO_SPACE;
-    log_refused(c, is_full ? 452 : 451, status_text(status), "");
-    drop_mail(c);
-    if (is_full)
-        smtp_server_refuse_content(&c->smtp, 452, "4.3.1", "no room for this message now");
-    else
-        smtp_server_refuse_content(&c->smtp, 451, "4.3.0", "the message cannot be stored now");
-}
-
-/* The first piece, or an empty message, begins the draft. */
+/* The first piece, or the end of an empty message, begins the content. */
 static enum status take_content(struct connection *c, struct span piece)
 {
     enum status status = c->has_begun ? OK : begin_content(c);
     return status == OK && piece.len > 0 ? intake_write(c->mail, piece) : status;
 }
 
+static struct smtp_server_reply reply_to(enum status status)
+{
+    return status == NO_SPACE
+               ? (struct smtp_server_reply){452, "4.3.1", "no room for this message now"}
+               : (struct smtp_server_reply){451, "4.3.0", "the message cannot be stored now"};
+}
+
 static void on_body(struct connection *c)
 {
-    if (c->mail != NULL) {
-        enum status status = take_content(c, c->smtp.body);
-        if (status != OK)
-            refuse_content(c, status);
+    enum status status = c->mail == NULL ? OK : take_content(c, c->smtp.body);
+    if (status != OK) {
+        struct smtp_server_reply no = reply_to(status);
+        log_refused(c, no.code, status_text(status));
+        drop_mail(c);
+        smtp_server_refuse_content(&c->smtp, no.code, no.enhanced, no.text);
     }
     smtp_server_body_taken(&c->smtp);
 }
 
-static void refuse_end(struct connection *c, int code, const char *enhanced, const char *text)
+static void refuse_end(struct connection *c, const struct smtp_server_reply *no)
 {
-    log_refused(c, code, text, "");
+    log_refused(c, no->code, no->text);
     drop_mail(c);
-    smtp_server_answer(&c->smtp, code, enhanced, text);
+    smtp_server_answer(&c->smtp, no->code, no->enhanced, no->text);
 }
 
 static void on_end(struct connection *c)
 {
+    static const struct smtp_server_reply loops = {554, "5.4.6",
+                                                   "too many Received fields, this mail loops"};
     must(c->mail != NULL);
-    enum status status = take_content(c, span_make("", 0));
-    if (status != OK) {
-        refuse_end(c, status == NO_SPACE ? 452 : 451, status == NO_SPACE ? "4.3.1" : "4.3.0",
-                   "the message cannot be stored now");
-        return;
-    }
-    if (intake_is_looping(c->mail)) {
-        refuse_end(c, 554, "5.4.6", "too many Received fields, this mail loops");
+    enum status status          = take_content(c, span_make("", 0));
+    struct smtp_server_reply no = reply_to(status);
+    if (status != OK || intake_is_looping(c->mail)) {
+        refuse_end(c, status != OK ? &no : &loops);
         return;
     }
     intake_note(c->mail, c->smtp.saw_8bit, c->smtp.saw_bare || c->smtp.saw_nul);
@@ -206,20 +222,29 @@ static void on_end(struct connection *c)
 void connection_on_done(struct connection *c, const struct intake_done *done)
 {
     char id[MSGID_TEXT_BYTES], text[64];
-    must(c->awaits_commit);
-    c->mail          = NULL;
+    struct receive *r = c->receive;
+    must(c->awaits_commit && !c->is_dead);
+    c->mail          = NULL; /* it has gone with its commit */
     c->awaits_commit = c->has_begun = false;
-    (void)snprintf(text, sizeof text, "ok: queued as %s", msgid_text(done->id, id));
     if (done->status == OK) {
-        c->receive->stats.messages++;
-        c->receive->stats.recipients += done->rcpt_count;
+        r->stats.messages++;
+        r->stats.recipients += done->rcpt_count;
+        (void)snprintf(text, sizeof text, "Ok: queued as %s", msgid_text(done->id, id));
         smtp_server_answer(&c->smtp, 250, "2.0.0", text);
-    } else if (done->status == NO_SPACE) {
-        smtp_server_answer(&c->smtp, 452, "4.3.1", "no room for this message now");
     } else {
-        smtp_server_answer(&c->smtp, 451, "4.3.0", "the message cannot be stored now");
+        struct smtp_server_reply no = reply_to(done->status);
+        refuse_end(c, &no);
     }
     connection_go_on(c);
+}
+
+/* The transaction is void: the client said so, or the core refuses the content. */
+static void on_reset(struct connection *c)
+{
+    if (c->smtp.phase == SMTP_SERVER_SWALLOW && c->smtp.refusal.code != 0)
+        log_refused(c, c->smtp.refusal.code, c->smtp.refusal.text);
+    drop_mail(c);
+    smtp_server_body_taken(&c->smtp);
 }
 
 /* --- going on --- */
@@ -227,34 +252,33 @@ void connection_on_done(struct connection *c, const struct intake_done *done)
 static void flush(struct connection *c)
 {
     struct span out = smtp_server_output(&c->smtp);
-    if (out.len == 0)
+    if (c->is_dead || out.len == 0)
         return;
-    if (wire_write(&c->wire, &out, 1) != OK) {
+    if (wire_write(&c->wire, &out, 1) == OK)
+        smtp_server_wrote(&c->smtp, out.len);
+    else
+        bury(c);
+}
+
+/* Anything the client said in clear behind this must not count (security.md A5): the core has let
+ * nothing through, and what is still in the socket now belongs to the handshake. */
+static void start_tls(struct connection *c)
+{
+    struct tls_engine *engine = tls_engine_server(c->listener->context);
+    if (engine == NULL) {
         bury(c);
         return;
     }
-    smtp_server_wrote(&c->smtp, out.len);
-}
-
-static void start_tls(struct connection *c, struct tls_context *context)
-{
-    drop_mail(c);
-    wire_start_tls(&c->wire, tls_engine_server(context));
+    wire_start_tls(&c->wire, engine);
     set_deadline(c, CONNECTION_HANDSHAKE_MS);
-}
-
-static struct tls_context *context_of(const struct connection *c);
-
-static void begin_to_close(struct connection *c)
-{
-    c->is_closing = true;
-    set_deadline(c, CONNECTION_CLOSE_MS);
 }
 
 /* Handles one event; false when there is none, or it has to wait. */
 static bool handle_event(struct connection *c)
 {
-    switch (smtp_server_event(&c->smtp)) {
+    enum smtp_event event = smtp_server_event(&c->smtp);
+    c->has_moved          = c->has_moved || event != SMTP_EVENT_NONE;
+    switch (event) {
     case SMTP_EVENT_NONE:
         return false;
     case SMTP_EVENT_MAIL:
@@ -267,76 +291,157 @@ static bool handle_event(struct connection *c)
         on_body(c);
         return true;
     case SMTP_EVENT_END:
-        if (c->awaits_commit)
-            return false;
-        on_end(c);
+        if (!c->awaits_commit)
+            on_end(c);
         return !c->awaits_commit;
     case SMTP_EVENT_RESET:
-        drop_mail(c);
-        smtp_server_body_taken(&c->smtp);
+        on_reset(c);
         return true;
-    case SMTP_EVENT_STARTTLS: /* it stays until the handshake is done */
-        if (wire_tls(&c->wire) != WIRE_PLAIN)
-            return false;
+    case SMTP_EVENT_STARTTLS:
         flush(c);
-        if (!c->is_dead)
-            start_tls(c, context_of(c));
+        if (!c->is_dead && c->wire.tls == NULL)
+            start_tls(c);
         return false;
     case SMTP_EVENT_CLOSE:
-        begin_to_close(c);
+        if (!c->is_closing)
+            begin_to_close(c);
         return false;
     }
     return false;
 }
 
+static bool is_lagging(const struct connection *c)
+{
+    return c->mail != NULL && !c->awaits_commit && intake_should_wait(c->mail);
+}
+
+/* Nothing more may be fed now. */
 static bool must_wait(const struct connection *c)
 {
-    bool disk_lags = c->mail != NULL && !c->awaits_commit && intake_should_wait(c->mail);
-    return c->awaits_commit || disk_lags || c->is_closing || c->is_dead ||
-           wire_tls(&c->wire) == WIRE_HANDSHAKING ||
+    return c->is_dead || c->is_closing || c->awaits_commit || is_handshaking(c) || is_lagging(c) ||
            wire_pending(&c->wire) > CONNECTION_PENDING_BYTES_MAX;
+}
+
+/* Commands that the core refuses by itself. */
+static void log_replies(struct connection *c, size_t from)
+{
+    struct span line, said = span_skip(smtp_server_output(&c->smtp), from);
+    char text[SMTP_SERVER_TEXT_BYTES];
+    while (span_cut(&said, '\n', &line)) {
+        bool is_refusal = line.len > 4 && (line.at[0] == '4' || line.at[0] == '5');
+        if (!is_refusal)
+            continue;
+        struct span words = span_trim(span_skip(line, 4));
+        (void)snprintf(text, sizeof text, "%.*s", (int)words.len, words.at);
+        log_refused(c, (line.at[0] - '0') * 100 + (line.at[1] - '0') * 10 + line.at[2] - '0', text);
+    }
+}
+
+static size_t feed_once(struct connection *c, struct span input)
+{
+    bool is_command = c->smtp.phase < SMTP_SERVER_DATA;
+    size_t said     = smtp_server_output(&c->smtp).len;
+    size_t taken    = smtp_server_feed(&c->smtp, input);
+    c->receive->stats.bytes += taken;
+    if (is_command)
+        log_replies(c, said);
+    c->has_moved = c->has_moved || smtp_server_output(&c->smtp).len > said;
+    return taken;
+}
+
+/* Returns how much of 'input' was taken. */
+static size_t feed(struct connection *c, struct span input)
+{
+    size_t taken = 0;
+    for (;;) {
+        while (!c->is_dead && handle_event(c))
+            continue;
+        if (taken == input.len || must_wait(c))
+            return taken;
+        size_t now = feed_once(c, span_skip(input, taken));
+        taken += now;
+        if (now == 0 && smtp_server_event(&c->smtp) == SMTP_EVENT_NONE)
+            flush(c); /* the room for replies was full */
+    }
+}
+
+static bool holds_something(const struct connection *c)
+{
+    return c->held_at < c->held.len;
 }
 
 static void feed_held(struct connection *c)
 {
-    while (!c->is_dead && !c->is_closing) {
-        while (handle_event(c))
-            continue;
-        if (c->held.len == 0 || must_wait(c))
+    c->held_at += feed(c, span_skip(buf_span(&c->held), c->held_at));
+    if (holds_something(c))
+        return;
+    c->held_at = 0;
+    buf_clear(&c->held);
+    if (c->held.cap > CONNECTION_HELD_BYTES_KEPT)
+        buf_release(&c->held);
+}
+
+/* Reads once; how much came. */
+static size_t read_once(struct connection *c)
+{
+    struct receive *r  = c->receive;
+    size_t got         = 0;
+    enum status status = wire_read(&c->wire, r->heard, sizeof r->heard, &got);
+    if (status == OK) {
+        struct span heard = span_make(r->heard, got);
+        buf_put(&c->held, span_skip(heard, feed(c, heard)));
+        if (c->wire.tls == NULL && got < sizeof r->heard)
+            c->may_have_more = false; /* the socket tells when there is */
+        flush(c);
+        return got;
+    }
+    c->may_have_more = false;
+    if (status == END && wire_pending(&c->wire) > 0)
+        begin_to_close(c); /* it may still read what we said */
+    else if (status != AGAIN)
+        bury(c);
+    return 0;
+}
+
+/* Until nothing comes any more, or others have waited long enough. */
+static void read_on(struct connection *c)
+{
+    size_t total = 0;
+    while (c->may_have_more && !holds_something(c) && !must_wait(c)) {
+        if (total >= CONNECTION_TURN_BYTES_MAX) {
+            c->receive->has_more = true;
+            if (!list_is_linked(&c->in_waiting))
+                list_push(&c->receive->waiting, &c->in_waiting);
             return;
-        size_t taken = smtp_server_feed(&c->smtp, buf_span(&c->held));
-        c->receive->stats.bytes += taken;
-        buf_drop(&c->held, taken);
-        if (taken == 0 && smtp_server_event(&c->smtp) == SMTP_EVENT_NONE) {
-            if (smtp_server_output(&c->smtp).len == 0)
-                return;
-            flush(c); /* the room for replies was full */
         }
+        total += read_once(c);
     }
 }
 
-/* How long the client may take: the command timeout, and for content a minimum rate over all. */
-static void arm(struct connection *c)
+/* How long the client may take for a command, or a piece of content; and for content a minimum rate
+ * over all of it (security.md A28). */
+static uint64_t allowed_ms(const struct connection *c)
 {
     const struct receive *r = c->receive;
-    uint64_t in_ms          = r->settings->command_timeout_ms;
-    if (c->has_begun) {
-        uint64_t allowed = in_ms + c->smtp.content_bytes * 1000 / CONNECTION_BYTES_PER_S_MIN;
-        uint64_t spent   = r->now_ms - c->content_begun_ms;
-        uint64_t left    = allowed > spent ? allowed - spent : 0;
-        in_ms            = left < in_ms ? left : in_ms;
-    }
-    if (c->awaits_commit)
-        heap_remove(&c->receive->deadlines, &c->deadline); /* the disk is ours, not the client's */
-    else
-        set_deadline(c, in_ms);
+    uint64_t timeout_ms     = r->settings->command_timeout_ms;
+    if (!c->has_begun)
+        return timeout_ms;
+    uint64_t whole = timeout_ms + c->smtp.content_bytes * 1000 / CONNECTION_BYTES_PER_S_MIN;
+    uint64_t spent = r->now_ms - c->begun_ms;
+    uint64_t left  = whole > spent ? whole - spent : 0;
+    return left < timeout_ms ? left : timeout_ms;
 }
 
-static void wait_for_disk(struct connection *c)
+/* A part of a line does not count: else a byte now and then would hold a place for ever. */
+static void arm(struct connection *c)
 {
-    bool disk_lags = c->mail != NULL && !c->awaits_commit && intake_should_wait(c->mail);
-    if (disk_lags && !list_is_linked(&c->in_waiting))
-        list_push(&c->receive->waiting, &c->in_waiting);
+    if (c->is_closing || is_handshaking(c))
+        return; /* they have a deadline of their own */
+    if (c->awaits_commit || is_lagging(c))
+        heap_remove(&c->receive->deadlines, &c->deadline); /* the disk is ours, not the client's */
+    else if (c->has_moved || !heap_holds(&c->receive->deadlines, &c->deadline))
+        set_deadline(c, allowed_ms(c));
+    c->has_moved = false;
 }
 
 void connection_go_on(struct connection *c)
@@ -344,63 +449,54 @@ void connection_go_on(struct connection *c)
     if (c->is_dead)
         return;
     feed_held(c);
-    if (!c->is_dead)
-        flush(c);
+    flush(c);
+    read_on(c);
+    if (!c->is_dead && c->is_closing && wire_pending(&c->wire) == 0)
+        finish_closing(c);
     if (c->is_dead)
         return;
-    if (c->is_closing && wire_pending(&c->wire) == 0) {
-        bury(c);
-        return;
-    }
-    if (c->held.len == 0 && c->held.cap > CONNECTION_HELD_BYTES_KEPT)
-        buf_release(&c->held);
-    wait_for_disk(c);
-    wire_want_read(&c->wire, c->held.len == 0 && !must_wait(c));
-    if (!c->is_closing && wire_tls(&c->wire) != WIRE_HANDSHAKING)
-        arm(c);
+    if (is_lagging(c) && !list_is_linked(&c->in_waiting))
+        list_push(&c->receive->waiting, &c->in_waiting);
+    if (!smtp_server_in_transaction(&c->smtp))
+        smtp_server_release(&c->smtp); /* an idle client costs little; it grows again */
+    wire_want_read(&c->wire, !holds_something(c) && !must_wait(c));
+    arm(c);
 }
 
 /* --- events of the wire --- */
 
+/* Who speaks before the greeting does not wait for answers either (security.md A4). */
 static void greet(struct connection *c)
 {
     size_t got         = 0;
     enum status status = wire_read(&c->wire, c->receive->heard, sizeof c->receive->heard, &got);
-    if (status == OK)
+    if (status == OK) {
+        log_refused(c, 554, "spoke before the greeting");
         smtp_server_turn_away(&c->smtp, 554, "5.5.0 you must wait for the greeting");
-    else
+    } else {
         smtp_server_greet(&c->smtp);
+    }
 }
 
 static void on_handshake(struct connection *c)
 {
-    if (wire_tls(&c->wire) == WIRE_TLS_FAILED) {
-        log_refused(c, 0, tls_engine_error(c->wire.tls), "");
+    switch (wire_tls(&c->wire)) {
+    case WIRE_TLS_FAILED:
+        log_refused(c, 0, tls_engine_error(c->wire.tls));
         bury(c);
         return;
-    }
-    if (wire_tls(&c->wire) != WIRE_SECURE)
+    case WIRE_SECURE:
+        must(!holds_something(c));
+        c->receive->stats.tls++;
+        c->has_moved = true;
+        if (c->listener->tls == RECEIVE_TLS_IMPLICIT)
+            greet(c);
+        else
+            smtp_server_secured(&c->smtp);
         return;
-    c->receive->stats.tls++;
-    smtp_server_secured(&c->smtp);
-    if (c->is_implicit_tls)
-        greet(c);
-}
-
-static void read_some(struct connection *c)
-{
-    struct receive *r = c->receive;
-    while (!c->is_dead && c->held.len == 0 && !must_wait(c)) {
-        size_t got         = 0;
-        enum status status = wire_read(&c->wire, r->heard, sizeof r->heard, &got);
-        if (status == AGAIN)
-            return;
-        if (status != OK) {
-            bury(c);
-            return;
-        }
-        buf_put(&c->held, span_make(r->heard, got));
-        connection_go_on(c);
+    case WIRE_PLAIN:
+    case WIRE_HANDSHAKING:
+        return;
     }
 }
 
@@ -408,56 +504,45 @@ void connection_on_ready(struct connection *c, unsigned ready)
 {
     if (c->is_dead)
         return;
-    bool was_handshaking = wire_tls(&c->wire) == WIRE_HANDSHAKING;
+    bool was_handshaking = is_handshaking(c) || wire_tls(&c->wire) == WIRE_TLS_FAILED;
+    bool owed_bytes      = wire_pending(&c->wire) > 0;
     enum status status   = wire_pump(&c->wire, ready);
+    c->may_have_more =
+        c->may_have_more || status != OK || was_handshaking || (ready & NET_READABLE) != 0;
     if (was_handshaking)
         on_handshake(c);
-    if (!c->is_dead && status != OK && wire_pending(&c->wire) > 0)
+    else if (status != OK && owed_bytes)
         bury(c); /* what we still had to say cannot be said */
-    read_some(c);
     connection_go_on(c);
 }
 
 void connection_on_deadline(struct connection *c)
 {
-    if (c->is_closing || wire_tls(&c->wire) == WIRE_HANDSHAKING) {
+    static const struct span late = SPAN("421 4.4.2 timed out, closing\r\n");
+    if (!c->is_closing)
+        log_refused(c, 421, is_handshaking(c) ? "timed out in the TLS handshake" : "timed out");
+    if (c->is_closing || is_handshaking(c)) {
         bury(c);
         return;
     }
     drop_mail(c);
     smtp_server_shut(&c->smtp, "4.4.2", "timed out, closing");
-    buf_clear(&c->held);
-    flush(c);
-    if (!c->is_dead && smtp_server_event(&c->smtp) != SMTP_EVENT_CLOSE)
-        bury(c); /* in the middle of content no reply may stand */
-    else
-        connection_go_on(c);
+    if (smtp_server_output(&c->smtp).len == 0)
+        (void)wire_write(&c->wire, &late, 1); /* in content: the early answer to it */
+    begin_to_close(c);
+    connection_go_on(c);
 }
 
 void connection_shut(struct connection *c)
 {
-    if (c->is_dead || c->is_closing || c->awaits_commit || smtp_server_in_transaction(&c->smtp))
+    if (c->is_dead || c->is_closing || c->awaits_commit || is_handshaking(c) ||
+        smtp_server_in_transaction(&c->smtp))
         return;
     smtp_server_shut(&c->smtp, "4.3.2", "going away, try again later");
     connection_go_on(c);
 }
 
 /* --- the beginning --- */
-
-static struct tls_context *context_of(const struct connection *c)
-{
-    struct list *listeners          = &c->receive->listeners;
-    const struct net_address *local = net_local(c->wire.conn);
-    struct tls_context *any         = NULL;
-    for (struct list *n = list_first(listeners); n != NULL; n = list_next(listeners, n)) {
-        struct receive_listener *l = CONTAINER_OF(n, struct receive_listener, in_receive);
-        any                        = l->context != NULL ? l->context : any;
-        if (l->context != NULL && net_listener_address(l->listener)->port == local->port)
-            return l->context;
-    }
-    must(any != NULL);
-    return any;
-}
 
 static struct connection *connection_new(struct receive *r, struct net_conn *conn)
 {
@@ -468,11 +553,10 @@ static struct connection *connection_new(struct receive *r, struct net_conn *con
     (void)snprintf(c->ip, sizeof c->ip, "%s", net_address_text(net_peer(conn), ip));
     net_set_owner(conn, c);
     wire_init(&c->wire, conn);
-    wire_want_read(&c->wire, true);
     list_push(&r->connections, &c->in_receive);
     r->connection_count++;
     c->config = (struct smtp_server_config){
-        .hostname = r->settings->hostname,
+        .hostname = r->hostname,
         .offer    = SMTP_EXT_SIZE | SMTP_EXT_8BITMIME | SMTP_EXT_SMTPUTF8 | SMTP_EXT_PIPELINING |
                  SMTP_EXT_CHUNKING | SMTP_EXT_ENHANCEDSTATUSCODES | SMTP_EXT_DSN | SMTP_EXT_LIMITS,
         .message_bytes_max = r->settings->message_bytes_max,
@@ -480,14 +564,9 @@ static struct connection *connection_new(struct receive *r, struct net_conn *con
         .errors_max        = CONNECTION_ERRORS_MAX,
         .junk_max          = CONNECTION_JUNK_MAX,
     };
+    smtp_server_init(&c->smtp, &c->config);
+    log_connection(c, EVENT_CONNECTED);
     return c;
-}
-
-static void log_begin(struct connection *c)
-{
-    event_begin(c->receive->log, EVENT_CONNECTED, c->receive->wall_ms);
-    event_text(c->receive->log, "ip", span_of(c->ip));
-    event_end(c->receive->log);
 }
 
 void connection_open(struct receive *r, struct net_conn *conn, const struct receive_listener *l,
@@ -495,13 +574,11 @@ void connection_open(struct receive *r, struct net_conn *conn, const struct rece
 {
     struct connection *c = connection_new(r, conn);
     c->client            = client;
-    c->is_implicit_tls   = l->tls == RECEIVE_TLS_IMPLICIT;
-    if (l->context != NULL && l->tls == RECEIVE_TLS_STARTTLS)
+    c->listener          = l;
+    if (l->tls == RECEIVE_TLS_STARTTLS)
         c->config.offer |= SMTP_EXT_STARTTLS;
-    smtp_server_init(&c->smtp, &c->config);
-    log_begin(c);
-    if (c->is_implicit_tls)
-        start_tls(c, l->context);
+    if (l->tls == RECEIVE_TLS_IMPLICIT)
+        start_tls(c);
     else
         greet(c);
     connection_go_on(c);
@@ -510,8 +587,7 @@ void connection_open(struct receive *r, struct net_conn *conn, const struct rece
 void connection_turn_away(struct receive *r, struct net_conn *conn, int code, const char *text)
 {
     struct connection *c = connection_new(r, conn);
-    smtp_server_init(&c->smtp, &c->config);
-    log_refused(c, code, text, "");
+    log_refused(c, code, text);
     smtp_server_turn_away(&c->smtp, code, text);
     connection_go_on(c);
 }

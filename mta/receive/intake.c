@@ -2,31 +2,34 @@
 /*
  * The header section is held back until it is complete (at most HEADER_BYTES_MAX), because what is
  * missing goes on top of it; the rest streams through.  A mail lives until its commit has ended,
- * even if its owner has gone.
+ * even if its owner has gone: until then it is in 'committing'.
  */
 #include "mta/receive/intake.h"
 #include "mta/base/fault.h"
+#include "mta/base/list.h"
 #include "mta/base/mem.h"
 #include "mta/mail/address.h"
 #include "mta/mail/date.h"
 #include "mta/mail/escape.h"
 #include "mta/mail/msgid.h"
+#include "mta/sys/clock.h"
 #include <stdio.h>
 #include <string.h>
 
-enum { INTAKE_FLOW_BYTES = 320, INTAKE_IP_BYTES = 64 };
+enum { INTAKE_FLOW_BYTES = ADDRESS_BYTES_MAX + 1, INTAKE_IP_BYTES = 64, INTAKE_TLS_BYTES = 96 };
 
 struct intake {
     struct spool *spool;
     struct queue *queue;
     struct event_log *log;
     const struct intake_settings *settings;
-    uint64_t last_id;
-    char refusal[256];
+    uint64_t last_id, seed;
+    struct list committing;
 };
 
 struct intake_mail {
     struct intake *intake;
+    struct list in_committing;
     struct message *message;
     struct draft *draft; /* NULL before intake_begin() */
     void *owner;
@@ -40,7 +43,7 @@ struct intake_mail {
     uint64_t wall_ms;
     struct spool_end *ends;
     size_t end_count;
-    char ip[INTAKE_IP_BYTES], protocol[16];
+    char ip[INTAKE_IP_BYTES], protocol[16], tls[INTAKE_TLS_BYTES];
 };
 
 struct seen {
@@ -53,11 +56,21 @@ struct intake *intake_new(struct spool *spool, struct queue *queue, struct event
 {
     struct intake *intake = mem_new(sizeof *intake);
     *intake = (struct intake){.spool = spool, .queue = queue, .log = log, .settings = settings};
+    clock_random(&intake->seed, sizeof intake->seed);
     return intake;
 }
 
+static void mail_free(struct intake_mail *mail);
+
+/* Commits on their way end without us: what reaches the disk is found at the next start. */
 void intake_free(struct intake *intake)
 {
+    struct list *node;
+    while ((node = list_first(&intake->committing)) != NULL) {
+        struct intake_mail *mail = CONTAINER_OF(node, struct intake_mail, in_committing);
+        draft_set_owner(mail->draft, NULL);
+        mail_free(mail);
+    }
     mem_free(intake);
 }
 
@@ -74,11 +87,9 @@ void intake_note_id(struct intake *intake, uint64_t id)
 
 const char *intake_refusal(const struct intake *intake)
 {
-    struct queue_stats stats;
     if (!spool_has_room(intake->spool))
         return spool_refusal(intake->spool);
-    queue_stats(intake->queue, &stats);
-    return stats.memory_bytes > intake->settings->memory_bytes_max
+    return queue_memory_bytes(intake->queue) > intake->settings->memory_bytes_max
                ? "the queue holds all it may (limits.memory)"
                : NULL;
 }
@@ -91,7 +102,7 @@ struct intake_mail *intake_open(struct intake *intake, const struct envelope *en
     mail->intake             = intake;
     mail->message            = message_new(0, envelope);
     mail->asks_utf8          = envelope->needs_utf8;
-    table_init(&mail->seen, 0x9e3779b97f4a7c15U ^ (uintptr_t)mail);
+    table_init(&mail->seen, intake->seed);
     header_scan_init(&mail->scan);
     return mail;
 }
@@ -143,6 +154,7 @@ static void write_trace(struct intake_mail *mail, const struct header_trace *fro
     header_write_received(&mail->trace, &trace);
     (void)snprintf(mail->ip, sizeof mail->ip, "%s", from->client_ip);
     (void)snprintf(mail->protocol, sizeof mail->protocol, "%s", from->protocol);
+    (void)snprintf(mail->tls, sizeof mail->tls, "%s", from->tls == NULL ? "" : from->tls);
 }
 
 enum status intake_begin(struct intake_mail *mail, const struct header_trace *trace,
@@ -157,7 +169,7 @@ enum status intake_begin(struct intake_mail *mail, const struct header_trace *tr
     mail->message->id = intake->last_id;
     mail->draft       = draft_open(intake->spool);
     if (mail->draft == NULL)
-        return NO_SPACE;
+        return spool_is_broken(intake->spool) ? IO_ERROR : NO_SPACE;
     if (trace != NULL)
         write_trace(mail, trace);
     return OK;
@@ -168,7 +180,7 @@ enum status intake_begin(struct intake_mail *mail, const struct header_trace *tr
 static void write_missing(struct intake_mail *mail, struct buf *into)
 {
     char id[MSGID_TEXT_BYTES], date[DATE_TEXT_BYTES], message_id[512];
-    bool is_whole = mail->header.len < HEADER_BYTES_MAX;
+    bool is_whole = mail->scan.is_over || mail->header.len < HEADER_BYTES_MAX;
     if (mail->is_ours || !is_whole)
         return;
     if (!mail->scan.has_date)
@@ -277,8 +289,9 @@ static void describe(struct intake_mail *mail, struct spool_entry *entry)
 void intake_commit(struct intake_mail *mail, void *owner, uint64_t wall_ms)
 {
     struct spool_entry entry;
-    struct message *m = mail->message;
-    mail->wall_ms     = wall_ms;
+    struct intake *intake = mail->intake;
+    struct message *m     = mail->message;
+    mail->wall_ms         = wall_ms;
     if (!mail->header_is_out)
         (void)put_header_out(mail); /* an error comes back with the commit */
     set_flow(mail);
@@ -290,6 +303,7 @@ void intake_commit(struct intake_mail *mail, void *owner, uint64_t wall_ms)
                                           .notify  = m->rcpts[i].notify};
     mail->owner         = owner;
     mail->is_committing = true;
+    list_push(&intake->committing, &mail->in_committing);
     draft_set_owner(mail->draft, mail);
     draft_commit(mail->draft, &entry, rcpts, m->rcpt_count, mail->ends, mail->end_count);
     mem_free(rcpts);
@@ -303,6 +317,7 @@ void intake_disown(struct intake_mail *mail)
 
 static void mail_free(struct intake_mail *mail)
 {
+    list_remove(&mail->in_committing);
     forget_seen(mail);
     buf_release(&mail->trace);
     buf_release(&mail->header);
@@ -334,6 +349,7 @@ static void log_accepted(struct intake *intake, const struct intake_mail *mail, 
     event_text(intake->log, "message_id", span_of(m->message_id));
     event_text(intake->log, "ip", span_of(mail->ip));
     event_text(intake->log, "protocol", span_of(mail->protocol));
+    event_text(intake->log, "tls", span_of(mail->tls));
     event_text(intake->log, "normalised", span_of(mail->saw_bare ? "bare CR, LF or NUL" : ""));
     event_end(intake->log);
 }

@@ -58,7 +58,7 @@ uint64_t intake_id(const struct intake_mail *mail);
 void intake_note(struct intake_mail *mail, bool is_8bit, bool saw_bare);
 /* Recipients of other messages that end with this commit (spool.h). */
 void intake_ends(struct intake_mail *mail, const struct spool_end *ends, size_t count);
-/* 'owner' comes back with the answer; 'client' (text for the log) may be NULL. */
+/* 'owner' comes back with the answer. */
 void intake_commit(struct intake_mail *mail, void *owner, uint64_t wall_ms);
 /* The owner has gone away; the mail is finished all the same. */
 void intake_disown(struct intake_mail *mail);

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Who may come in, and when connections are looked at.  Connections and listeners stand in one list
+ * each for all their life; a dead connection is freed at the end of receive_turn() and nowhere else
+ * (but in receive_close()), so whatever still names it in this turn finds it.
+ */
 #include "mta/receive/receive.h"
 #include "mta/base/fault.h"
 #include "mta/base/mem.h"
@@ -7,6 +12,10 @@
 #include "mta/sys/loop.h"
 #include <limits.h>
 #include <stdio.h>
+#include <unistd.h>
+
+/* How long to wait for a disk that lags, if nothing else happens. */
+enum { RECEIVE_RECHECK_MS = 50 };
 
 struct receive *receive_open(struct loop *loop, struct intake *intake, struct event_log *log,
                              const struct receive_settings *settings)
@@ -17,7 +26,9 @@ struct receive *receive_open(struct loop *loop, struct intake *intake, struct ev
     r->intake   = intake;
     r->log      = log;
     r->settings = settings;
+    r->hostname = mem_text(settings->hostname);
     r->now_ms   = loop_now_ms(loop);
+    r->wall_ms  = loop_wall_ms(loop);
     clock_random(&seed, sizeof seed);
     clients_init(&r->clients, seed);
     return r;
@@ -44,32 +55,44 @@ static void listener_free(struct receive_listener *l)
 
 /* A certificate is read for each listener, so that a session of one is none at another (security.md
  * A10). */
-static bool load_context(const struct receive_settings *settings, const char *name,
-                         struct tls_context **context, struct buf *error)
+static bool load_context(struct receive_listener *l, const struct receive_settings *settings,
+                         struct buf *error)
 {
-    *context = NULL;
-    if (settings->certificate == NULL)
+    if (l->tls == RECEIVE_TLS_NONE)
         return true;
-    *context = tls_context_server(settings->certificate, settings->key, name, error);
-    return *context != NULL;
+    if (settings->certificate == NULL || settings->key == NULL) {
+        buf_printf(error, "listener %s needs a certificate: set tls.certificate and tls.key",
+                   l->name);
+        return false;
+    }
+    l->fresh = tls_context_server(settings->certificate, settings->key, l->name, error);
+    return l->fresh != NULL;
+}
+
+static void use_fresh(struct receive_listener *l, bool is_good)
+{
+    struct tls_context *gone = is_good ? l->context : l->fresh;
+    if (is_good)
+        l->context = l->fresh;
+    l->fresh = NULL;
+    if (gone != NULL)
+        tls_context_release(gone);
 }
 
 enum status receive_listen(struct receive *r, const struct net_address *address,
                            enum receive_tls tls, struct buf *error)
 {
     struct receive_listener *l = mem_new(sizeof *l);
-    char text[NET_ADDRESS_TEXT_BYTES];
+    char text[NET_ENDPOINT_TEXT_BYTES];
     l->kind        = RECEIVE_KIND;
     l->is_listener = true;
     l->tls         = tls;
-    (void)snprintf(l->name, sizeof l->name, "%s:%u", net_address_text(address, text),
-                   address->port);
+    (void)snprintf(l->name, sizeof l->name, "%s", net_endpoint_text(address, text));
     list_push(&r->listeners, &l->in_receive);
-    if (tls != RECEIVE_TLS_NONE && r->settings->certificate == NULL)
-        buf_printf(error, "listener %s needs a certificate: set tls.certificate and tls.key",
-                   l->name);
-    else if (load_context(r->settings, l->name, &l->context, error))
+    if (load_context(l, r->settings, error)) {
+        use_fresh(l, true);
         l->listener = net_listen(r->loop, address, l, error);
+    }
     if (l->listener != NULL)
         return OK;
     listener_free(l);
@@ -81,29 +104,24 @@ const struct net_address *receive_listener_address(const struct receive *r, size
     struct list *node = list_first(&r->listeners);
     while (n-- > 0 && node != NULL)
         node = list_next(&r->listeners, node);
-    return node == NULL ? NULL
-                        : net_listener_address(
-                              CONTAINER_OF(node, struct receive_listener, in_receive)->listener);
+    struct receive_listener *l =
+        node == NULL ? NULL : CONTAINER_OF(node, struct receive_listener, in_receive);
+    return l == NULL || l->listener == NULL ? NULL : net_listener_address(l->listener);
 }
 
 /* All certificates are read before the first is replaced: a bad one changes nothing. */
 enum status receive_set_settings(struct receive *r, const struct receive_settings *settings,
                                  struct buf *error)
 {
-    struct tls_context *probe = NULL;
-    if (!load_context(settings, "probe", &probe, error))
+    struct list *all = &r->listeners;
+    bool is_good     = true;
+    for (struct list *n = list_first(all); n != NULL && is_good; n = list_next(all, n))
+        is_good =
+            load_context(CONTAINER_OF(n, struct receive_listener, in_receive), settings, error);
+    for (struct list *n = list_first(all); n != NULL; n = list_next(all, n))
+        use_fresh(CONTAINER_OF(n, struct receive_listener, in_receive), is_good);
+    if (!is_good)
         return BAD_INPUT;
-    if (probe != NULL)
-        tls_context_release(probe);
-    for (struct list *n = list_first(&r->listeners); n != NULL; n = list_next(&r->listeners, n)) {
-        struct receive_listener *l = CONTAINER_OF(n, struct receive_listener, in_receive);
-        struct tls_context *fresh;
-        if (!load_context(settings, l->name, &fresh, error))
-            return BAD_INPUT;
-        if (l->context != NULL)
-            tls_context_release(l->context);
-        l->context = fresh;
-    }
     r->settings = settings;
     return OK;
 }
@@ -115,7 +133,7 @@ static bool may_relay(const struct receive *r, struct net_conn *conn)
     const struct net_address *peer = net_peer(conn);
     unsigned uid;
     if (peer->family == NET_UNIX)
-        return net_peer_user(conn, &uid);
+        return net_peer_user(conn, &uid) && (uid == 0 || uid == geteuid());
     for (size_t i = 0; i < r->settings->relay_from_count; i++)
         if (net_prefix_holds(&r->settings->relay_from[i], peer))
             return true;
@@ -136,27 +154,55 @@ static bool is_loopback(const struct net_address *peer)
            net_prefix_holds(&own6, peer);
 }
 
+void receive_log_refused(struct receive *r, const char *ip, const char *from, const char *to,
+                         int code, const char *text)
+{
+    r->stats.refusals++;
+    event_begin(r->log, EVENT_REFUSED, r->wall_ms);
+    event_text(r->log, "ip", span_of(ip));
+    event_text(r->log, "from", span_of(from));
+    event_text(r->log, "to", span_of(to));
+    if (code != 0)
+        event_number(r->log, "code", (uint64_t)code);
+    event_text(r->log, "text", span_of(text));
+    event_end(r->log);
+}
+
+/* Where TLS comes first nothing can be said before it, and a handshake is work for a stranger. */
+static void turn_away(struct receive *r, struct net_conn *conn, const struct receive_listener *l,
+                      int code, const char *text)
+{
+    char ip[NET_ADDRESS_TEXT_BYTES];
+    r->stats.refused_connections++;
+    if (l->tls != RECEIVE_TLS_IMPLICIT) {
+        connection_turn_away(r, conn, code, text);
+        return;
+    }
+    receive_log_refused(r, net_address_text(net_peer(conn), ip), "", "", code, text);
+    net_close(conn);
+}
+
 static void serve(struct receive *r, struct net_conn *conn, const struct receive_listener *l)
 {
     const struct net_address *peer = net_peer(conn);
     unsigned per_client            = r->settings->connections_per_client;
     if (r->is_draining) {
-        connection_turn_away(r, conn, 421, "4.3.2 going away, try again later");
+        turn_away(r, conn, l, 421, "4.3.2 going away, try again later");
         return;
     }
     if (!may_relay(r, conn)) {
-        connection_turn_away(r, conn, 554, "5.7.1 you may not send mail through this host");
+        turn_away(r, conn, l, 554, "5.7.1 you may not send mail through this host");
         return;
     }
     if (r->connection_count >= r->settings->connections_max) {
-        connection_turn_away(r, conn, 421, "4.3.2 too many connections, try again later");
+        turn_away(r, conn, l, 421, "4.3.2 too many connections, try again later");
         return;
     }
     /* The list manager of this machine may have as many as there are. */
     struct client *client =
         clients_enter(&r->clients, peer, is_loopback(peer) ? UINT_MAX : per_client);
     if (client == NULL) {
-        connection_turn_away(r, conn, 421, "4.7.0 too many connections from you, try again later");
+        turn_away(r, conn, l, 421, "4.7.0 too many connections from you, try again later");
         return;
     }
     r->stats.accepted_connections++;
@@ -194,7 +240,7 @@ void receive_on_ready(struct receive *r, void *owner, unsigned ready, uint64_t n
 
 void receive_on_done(struct receive *r, const struct intake_done *done)
 {
-    (void)r;
+    set_now(r, loop_now_ms(r->loop), loop_wall_ms(r->loop));
     connection_on_done(connection_of(done->owner), done);
 }
 
@@ -228,16 +274,27 @@ static void empty_graves(struct receive *r)
         connection_free(CONTAINER_OF(node, struct connection, grave));
 }
 
+static uint64_t next_turn(const struct receive *r)
+{
+    const struct heap_node *first = heap_first(&r->deadlines);
+    uint64_t next                 = first == NULL ? LOOP_NEVER : first->key;
+    if (r->has_more)
+        return r->now_ms;
+    if (!list_is_empty(&r->waiting) && next > r->now_ms + RECEIVE_RECHECK_MS)
+        next = r->now_ms + RECEIVE_RECHECK_MS;
+    return next;
+}
+
 uint64_t receive_turn(struct receive *r, uint64_t now_ms, uint64_t wall_ms)
 {
     set_now(r, now_ms, wall_ms);
+    r->has_more = false;
     resume_waiting(r);
     fire_deadlines(r);
     if (r->is_draining)
         shut_idle(r);
     empty_graves(r);
-    const struct heap_node *next = heap_first(&r->deadlines);
-    return next == NULL ? LOOP_NEVER : next->key;
+    return next_turn(r);
 }
 
 void receive_drain(struct receive *r)
@@ -273,5 +330,6 @@ void receive_close(struct receive *r)
     while ((node = list_first(&r->listeners)) != NULL)
         listener_free(CONTAINER_OF(node, struct receive_listener, in_receive));
     clients_release(&r->clients);
+    mem_free(r->hostname);
     mem_free(r);
 }

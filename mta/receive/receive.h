@@ -20,7 +20,7 @@ enum receive_tls { RECEIVE_TLS_NONE, RECEIVE_TLS_STARTTLS, RECEIVE_TLS_IMPLICIT 
 
 /* Replaced as a whole on reload; counts for connections from then on.  Borrowed until replaced. */
 struct receive_settings {
-    const char *hostname;
+    const char *hostname; /* the first one counts */
     uint64_t message_bytes_max;
     unsigned recipients_max; /* per message */
     unsigned connections_max;
@@ -35,14 +35,15 @@ struct receive *receive_open(struct loop *loop, struct intake *intake, struct ev
                              const struct receive_settings *settings);
 /* All connections must be gone: receive_drain() and turns before, or they are cut. */
 void receive_close(struct receive *receive);
-/* Reads the certificate anew.  On failure the old settings stay and a sentence is in 'error'. */
+/* Reads the certificate anew; listeners stay what they are.  On failure the old settings stay and a
+ * sentence is in 'error'. */
 enum status receive_set_settings(struct receive *receive, const struct receive_settings *settings,
                                  struct buf *error);
 
 /* Listens.  UNREACHABLE... with a sentence in 'error'. */
 enum status receive_listen(struct receive *receive, const struct net_address *address,
                            enum receive_tls tls, struct buf *error);
-/* The port the n-th listener is bound to. */
+/* What the n-th listener is bound to; NULL: there is none. */
 const struct net_address *receive_listener_address(const struct receive *receive, size_t n);
 
 /* Events: what net_take_accepted() and net_take_ready() gave, when the kind of their owner is
@@ -64,7 +65,6 @@ bool receive_is_empty(const struct receive *receive);
 
 struct receive_stats {
     size_t connections, in_transaction;
-    uint64_t accepted_connections, refused_connections, messages, recipients, refused_recipients,
-        bytes, tls;
+    uint64_t accepted_connections, refused_connections, messages, recipients, refusals, bytes, tls;
 };
 void receive_stats(const struct receive *receive, struct receive_stats *stats);
