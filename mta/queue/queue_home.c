@@ -100,6 +100,7 @@ static void deliver(struct homecoming *h, const struct job_rcpt *jr)
 {
     bool is_duty_ours = jr->is_relayed || h->job->target->is_lmtp;
     h->site->delivered++;
+    recipient_count_attempt(jr->recipient);
     tell(h, jr->recipient,
          (struct rcpt_news){.outcome = OUTCOME_DELIVERED,
                             .state   = recipient_after_delivery(h->m, jr->recipient, is_duty_ours),
@@ -118,6 +119,7 @@ static void fail(struct homecoming *h, const struct job_rcpt *jr)
 {
     struct attempt_note *note = note_of(h, jr, OUTCOME_FAILED);
     h->site->failed++;
+    recipient_count_attempt(jr->recipient);
     remember_failure(h, note);
     tell(h, jr->recipient,
          (struct rcpt_news){.outcome = OUTCOME_FAILED,
