@@ -2,6 +2,7 @@
 #include "mta/spool/chore.h"
 #include "mta/base/fault.h"
 #include <stdio.h>
+#include <string.h>
 
 void chore_init(struct chore *chore, struct disk *disk)
 {
@@ -86,18 +87,24 @@ static enum status read_piece(struct chore *chore, char *scratch)
     return OK;
 }
 
+static void read_extent(struct chore *chore, size_t i, char *scratch)
+{
+    const struct extent *extent = &chore->reads[i];
+    struct span bytes;
+    chore->is_lost[i] = extent_read(extent, scratch, &bytes) != OK;
+    if (chore->is_lost[i])
+        bytes = span_make(memset(scratch, 0, extent->bytes), extent->bytes);
+    buf_put(&chore->read, bytes);
+}
+
 static enum status run_read(struct chore *chore)
 {
     char scratch[RECORD_BYTES_MAX];
     buf_clear(&chore->read);
     chore->piece_bytes = 0;
     chore->read_status = read_piece(chore, scratch);
-    for (size_t i = 0; i < chore->read_count && chore->read_status == OK; i++) {
-        struct span bytes;
-        chore->read_status = extent_read(&chore->reads[i], scratch, &bytes);
-        if (chore->read_status == OK)
-            buf_put(&chore->read, bytes);
-    }
+    for (size_t i = 0; i < chore->read_count && chore->read_status == OK; i++)
+        read_extent(chore, i, scratch);
     return OK;
 }
 
@@ -120,7 +127,6 @@ static void chore_run(struct work *work)
     chore->status       = run[chore->kind](chore);
     if (chore->status != OK)
         (void)snprintf(chore->why, sizeof chore->why, "%s", disk_error());
-    chore->is_done = true;
 }
 
 /* --- at home --- */
@@ -138,4 +144,5 @@ void chore_give(struct chore *chore, struct worker *worker, enum chore_kind kind
         worker_give(worker, &chore->work);
     else
         chore_run(&chore->work);
+    chore->is_done = worker == NULL; /* else when the worker gives it back, not before */
 }

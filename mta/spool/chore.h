@@ -24,6 +24,7 @@ struct chore {
     struct place piece;      /* READ: a record as a whole; bytes 0: none */
     struct extent reads[CHORE_READS_MAX];
     size_t read_count;
+    bool is_lost[CHORE_READS_MAX]; /* answer to READ: could not be read, zeros stand for it */
     /* the answer */
     bool is_done;
     enum status status;
@@ -32,7 +33,7 @@ struct chore {
     uint64_t free_bytes, total_bytes;
     struct buf read;         /* READ: the payload of the piece, then the contents */
     size_t piece_bytes;      /* of that, the piece */
-    enum status read_status; /* CORRUPT or IO_ERROR: one could not be read */
+    enum status read_status; /* of the piece */
 };
 
 void chore_init(struct chore *chore, struct disk *disk);

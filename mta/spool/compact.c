@@ -286,24 +286,49 @@ bool compact_take_read(struct spool *s, struct chore *chore)
     return true;
 }
 
-static void tell_unreadable(struct spool *s, struct stored *stored)
-{
-    char id[MSGID_TEXT_BYTES];
-    stored->is_stuck = true;
-    spool_alarm(s, "message %s in %s cannot be read: its segment %016llx stays",
-                msgid_text(stored->id, id), s->directory,
-                (unsigned long long)s->compact.victim->id);
-}
-
+/* A commit that is spoiled cannot bring its message back, so its segment need not stay for it; one
+ * that the disk does not give may be there another time. */
 static void on_unreadable(struct spool *s, enum status status)
 {
-    struct compact *c = &s->compact;
-    struct draft *d   = c->draft;
-    if (c->move != NULL)
-        tell_unreadable(s, c->move->stored);
+    char id[MSGID_TEXT_BYTES];
+    struct stored *stored = s->compact.move->stored;
+    unsigned long long at = s->compact.victim->id;
     drop_in_hand(s);
-    if (d != NULL)
-        draft_fail(d, d->state == DRAFT_OPEN ? DRAFT_OPEN : DRAFT_ENDED, status);
+    if (status == CORRUPT)
+        stored_set_adrift(stored);
+    else
+        stored->is_stuck = true;
+    spool_alarm(s, "the commit of message %s, in segment %016llx of %s, cannot be read: %s",
+                msgid_text(stored->id, id), at, s->directory,
+                status == CORRUPT ? "it will be lost at a restart" : "the segment stays");
+}
+
+static size_t count_lost(const struct chore *chore)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < chore->read_count; i++)
+        count += chore->is_lost[i];
+    return count;
+}
+
+/* The message moves as it is: who reads it comes upon the hole. */
+static void tell_lost(struct spool *s)
+{
+    char id[MSGID_TEXT_BYTES];
+    struct stored *stored = s->compact.move->stored;
+    if (stored->has_hole)
+        return;
+    stored->has_hole = true;
+    spool_alarm(s, "content of message %s, in segment %016llx of %s, cannot be read",
+                msgid_text(stored->id, id), (unsigned long long)s->compact.victim->id,
+                s->directory);
+}
+
+static void refuse_draft(struct spool *s)
+{
+    struct draft *d = s->compact.draft;
+    drop_in_hand(s);
+    draft_fail(d, d->state == DRAFT_OPEN ? DRAFT_OPEN : DRAFT_ENDED, IO_ERROR);
 }
 
 /* The entry stands at the beginning of the stream, and is shorter than one piece. */
@@ -325,12 +350,20 @@ void compact_on_read(struct spool *s)
     struct span piece         = span_first(buf_span(&chore->read), chore->piece_bytes);
     if (c->phase != COMPACT_READING)
         return; /* called off meanwhile */
-    if (chore->read_status != OK)
-        on_unreadable(s, chore->read_status);
-    else if (piece.len > 0 && !keep_entry(c->move, piece))
-        on_unreadable(s, CORRUPT);
-    else
-        c->phase = COMPACT_PLACE;
+    enum status status = chore->read_status;
+    if (status == OK && piece.len > 0 && !keep_entry(c->move, piece))
+        status = CORRUPT;
+    if (status != OK) {
+        on_unreadable(s, status);
+        return;
+    }
+    if (count_lost(chore) > 0 && c->move == NULL) {
+        refuse_draft(s);
+        return;
+    }
+    if (count_lost(chore) > 0)
+        tell_lost(s);
+    c->phase = COMPACT_PLACE;
 }
 
 /* --- writing it again --- */
@@ -348,15 +381,15 @@ static void set_extent(struct compact *c, size_t index, const struct extent *fre
     c->draft->last_sequence  = fresh->segment->last_sequence;
 }
 
-static enum status place_copy(struct spool *s, size_t index, struct span bytes)
+static enum status place_copy(struct spool *s, size_t index, struct span bytes, bool is_lost)
 {
     struct compact *c = &s->compact;
     char head[PAYLOAD_CHUNK_HEAD];
     struct place place;
     struct extent fresh      = {.bytes = (uint32_t)bytes.len};
     struct log_record record = {
-        .type = RECORD_CHUNK, .head = {head, sizeof head},
-             .rest = bytes
+        .type = is_lost ? RECORD_LOST : RECORD_CHUNK, .head = {head, sizeof head},
+                 .rest = bytes
     };
     bytes_put64(head, c->move != NULL ? 0 : c->draft->number);
     enum status status = log_put(&s->log, &record, &place, &fresh.checksum);
@@ -379,7 +412,7 @@ static enum status place_copies(struct spool *s)
         size_t index = c->reads[c->placed];
         struct span bytes =
             span_first(span_skip(read, c->placed_bytes), extents_of(c, &count)[index].bytes);
-        status = place_copy(s, index, bytes);
+        status = place_copy(s, index, bytes, s->chore.is_lost[c->placed]);
         if (status == OK) {
             c->placed++;
             c->placed_bytes += bytes.len;

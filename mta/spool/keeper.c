@@ -187,8 +187,8 @@ void keeper_take_done(struct spool *s)
         [CHORE_READ] = on_read,       [CHORE_CLOSE] = on_nothing,
     };
     struct chore *chore = &s->chore;
-    if (s->helper != NULL)
-        (void)worker_take(s->helper);
+    if (s->helper != NULL && worker_take(s->helper) != NULL)
+        chore->is_done = true;
     if (chore->kind == CHORE_IDLE || !chore->is_done)
         return;
     enum chore_kind kind = chore->kind;

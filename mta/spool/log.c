@@ -170,8 +170,9 @@ static void put_head(struct log *log)
     struct payload_segment_end ends[PAYLOAD_ENDS_MAX];
     struct buf payload = {0};
     for (size_t i = 0; i < log->end_count; i++) {
-        ends[i]               = log->ends[i].end;
-        log->ends[i].named_in = log->next_sequence;
+        ends[i] = log->ends[i].end;
+        if (log->ends[i].named_in == 0) /* the first durable head that names it will do */
+            log->ends[i].named_in = log->next_sequence;
         if (ends[i].is_cut)
             segment_pin(log->open, ends[i].segment);
     }
@@ -271,7 +272,6 @@ static void group_run(struct work *work)
     }
     if (group->status != OK)
         (void)snprintf(group->why, sizeof group->why, "%s", disk_error());
-    group->is_done = true;
 }
 
 static struct group *begin_flight(struct log *log, bool syncs)
@@ -302,12 +302,14 @@ void log_hand_over(struct log *log, bool syncs)
         worker_give(log->writer, &group->work);
     else if (group != NULL)
         group_run(&group->work);
+    if (group != NULL)
+        group->is_done = log->writer == NULL; /* else when the writer gives it back, not before */
 }
 
 struct group *log_take_done(struct log *log)
 {
-    if (log->writer != NULL)
-        (void)worker_take(log->writer); /* there is never more than one */
+    if (log->writer != NULL && worker_take(log->writer) != NULL)
+        log->flying->is_done = true; /* there is never more than one */
     return log->flying != NULL && log->flying->is_done ? log->flying : NULL;
 }
 

@@ -19,7 +19,8 @@
     X(PART, 3, "part")             /* the front of a transaction too large for one record */       \
     X(COMMIT, 4, "commit")         /* the end of a transaction: it is a message now */             \
     X(CHECKPOINT, 5, "checkpoint") /* the same, of a message that was one before */                \
-    X(OUTCOMES, 6, "outcomes")
+    X(OUTCOMES, 6, "outcomes")                                                                     \
+    X(LOST, 7, "lost content") /* in place of a chunk that compaction could not read */
 #define RECORD_TYPE(id, number, text) RECORD_##id = (number),
 enum record_type { RECORD_TYPES(RECORD_TYPE) };
 #undef RECORD_TYPE

@@ -459,6 +459,7 @@ void replay_record(struct replay *replay, struct found *in, const struct scanned
         on_segment(replay, in, found);
         break;
     case RECORD_CHUNK:
+    case RECORD_LOST:
         on_chunk(replay, in, found);
         break;
     case RECORD_PART:

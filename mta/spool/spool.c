@@ -211,6 +211,7 @@ static void on_lost(struct spool *s, struct group *group)
     compact_fail(s, group);
     log_fail(&s->log, group);
     facts_again(&s->facts);
+    s->keeper.spare_retry_ms = s->now_ms; /* the refused wait for a segment that tells of it */
 }
 
 void spool_take_done(struct spool *s)
@@ -365,12 +366,21 @@ static void claim_all(struct spool *s)
     spool_take_done(s);
 }
 
-void spool_close(struct spool *s)
+/* All that was given to them is done then. */
+static void close_threads(struct spool *s)
 {
-    must(s->kind == SPOOL_KIND);
     worker_close(s->writer);
     worker_close(s->helper);
     s->writer = s->log.writer = s->helper = NULL;
+    s->chore.is_done                      = true;
+    if (s->log.flying != NULL)
+        s->log.flying->is_done = true;
+}
+
+void spool_close(struct spool *s)
+{
+    must(s->kind == SPOOL_KIND);
+    close_threads(s);
     compact_cancel(s);
     write_rest(s);
     claim_all(s);

@@ -103,13 +103,24 @@ void stored_settle(const struct stored *stored)
 
 void stored_leave(const struct stored *stored)
 {
+    if (stored->is_adrift)
+        return;
     const struct layout *layout = content_layout(stored->content);
     pieces_drop_live(stored->pieces, stored->piece_count);
     extents_drop_live(layout->extents, layout->count);
 }
 
+void stored_set_adrift(struct stored *stored)
+{
+    stored_leave(stored);
+    stored_set_pieces(stored, NULL, 0);
+    stored->is_adrift = true;
+}
+
 bool stored_touches(const struct stored *stored, const struct segment *segment)
 {
+    if (stored->is_adrift)
+        return false;
     const struct layout *layout = content_layout(stored->content);
     for (size_t i = 0; i < stored->piece_count; i++)
         if (stored->pieces[i].segment == segment)

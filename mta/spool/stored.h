@@ -27,7 +27,9 @@ struct stored {
     struct fates *fates; /* only between recovery and spool_take_recovered() */
     bool is_durable;     /* its commit is on disk */
     bool is_known;       /* the engine has it, so it can be asked for a checkpoint */
-    bool is_stuck;       /* it cannot be read, so it cannot be moved */
+    bool is_stuck;       /* it cannot be moved now */
+    bool has_hole;       /* some of its content is lost, which was told */
+    bool is_adrift;      /* its commit is spoiled: it lives in memory only */
     bool is_incomplete;  /* recovery: its content is not all there */
 };
 
@@ -50,6 +52,8 @@ void stored_set_pieces(struct stored *stored, struct place *pieces, size_t count
 /* Its records count as live, or no longer. */
 void stored_settle(const struct stored *stored);
 void stored_leave(const struct stored *stored);
+/* There is nothing left on disk that could bring it back. */
+void stored_set_adrift(struct stored *stored);
 /* The same of extents and pieces that nobody has yet. */
 void extents_add_live(const struct extent *extents, size_t count);
 void extents_drop_live(const struct extent *extents, size_t count);

@@ -120,21 +120,28 @@ static inline uint64_t settle(struct spool *s, uint64_t now_ms)
     return now_ms;
 }
 
-static inline char content_byte(uint64_t id, uint64_t at)
+/* Each message has its own piece of this pattern. */
+enum { PATTERN_BYTES = 65536 };
+static char pattern[2 * PATTERN_BYTES];
+
+static inline struct span content_at(uint64_t id, uint64_t at, size_t bytes)
 {
-    return (char)('a' + (id * 31 + at * 7 + at / 251) % 26);
+    struct rng rng;
+    if (pattern[0] == '\0') {
+        rng_seed(&rng, 4711);
+        for (size_t i = 0; i < PATTERN_BYTES; i++)
+            pattern[i] = pattern[PATTERN_BYTES + i] = (char)('a' + rng_below(&rng, 26));
+    }
+    assert_true(bytes <= PATTERN_BYTES);
+    return span_make(&pattern[(id * 977 + at) % PATTERN_BYTES], bytes);
 }
 
 static inline void write_content(struct draft *d, uint64_t id, uint64_t bytes, size_t piece)
 {
-    char text[4096];
-    for (uint64_t at = 0; at < bytes;) {
-        size_t n = 0;
-        for (; n < piece && n < sizeof text && at + n < bytes; n++)
-            text[n] = content_byte(id, at + n);
-        if (draft_write(d, span_make(text, n)) != OK)
+    for (uint64_t at = 0; at < bytes; at += piece) {
+        uint64_t left = bytes - at;
+        if (draft_write(d, content_at(id, at, left < piece ? (size_t)left : piece)) != OK)
             return;
-        at += n;
     }
 }
 
@@ -146,9 +153,8 @@ static inline bool content_is(const struct content *content, uint64_t id, uint64
     if (content_bytes(content) != bytes)
         return false;
     while (content_read(content, at, text, sizeof text, &got) == OK) {
-        for (size_t i = 0; i < got; i++)
-            if (text[i] != content_byte(id, at + i))
-                return false;
+        if (memcmp(text, content_at(id, at, got).at, got) != 0)
+            return false;
         at += got;
     }
     return at == bytes && content_read(content, at, text, sizeof text, &got) == END;

@@ -111,14 +111,11 @@ static inline void do_open(struct model *m)
 
 static inline void do_write(struct model *m)
 {
-    char text[20000];
     struct model_draft *d = any_draft(m, true);
     if (d == NULL || draft_should_wait(d->draft) || d->bytes > MODEL_BYTES_MAX)
         return;
-    size_t n = 1 + (size_t)rng_below(&m->rng, rng_one_in(&m->rng, 4) ? sizeof text : 3000);
-    for (size_t i = 0; i < n; i++)
-        text[i] = content_byte(d->id, d->bytes + i);
-    if (draft_write(d->draft, span_make(text, n)) == OK)
+    size_t n = 1 + (size_t)rng_below(&m->rng, rng_one_in(&m->rng, 4) ? 20000 : 3000);
+    if (draft_write(d->draft, content_at(d->id, d->bytes, n)) == OK)
         d->bytes += n;
 }
 
@@ -343,6 +340,19 @@ static inline void model_run(struct model *m, unsigned steps)
 {
     for (unsigned i = 0; i < steps && !fake.is_off; i++)
         model_step(m);
+}
+
+/* Only turns and threads: what was recovered is taken and dropped. */
+static inline void model_run_quietly(struct model *m)
+{
+    struct spool_recovered found;
+    while (spool_take_recovered(m->spool, &found))
+        content_release(found.content);
+    for (int i = 0; i < 30 && !fake.is_off; i++) {
+        m->now_ms += 10;
+        (void)spool_turn(m->spool, m->now_ms);
+        (void)fake_step(&m->rng);
+    }
 }
 
 /* --- its life --- */

@@ -59,10 +59,78 @@ static void many_crashes_in_one_life_keep_every_promise(void **state)
     assert_true(checkpoints > 100);
 }
 
+/* The power goes again while what the first crash left is being read. */
+static void reopen_with_crashes(struct model *m, enum fake_survival how)
+{
+    model_close(m);
+    fake_power_on(how, rng_next(&m->rng));
+    for (uint64_t k = 1; k < 12; k++) {
+        fake_power_off_at(k);
+        m->spool = open_spool(&m->config);
+        if (m->spool != NULL)
+            model_run_quietly(m);
+        if (m->spool != NULL)
+            spool_close(m->spool);
+        m->spool = NULL;
+        fake_power_on((enum fake_survival)rng_below(&m->rng, FAKE_SURVIVALS), rng_next(&m->rng));
+    }
+    m->spool = open_spool(&m->config);
+    assert_non_null(m->spool);
+    take_recovered(m);
+}
+
+static void recovery_may_be_cut_off_and_begun_again(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 200; seed < 220; seed++) {
+        struct model *m = model_new(seed);
+        for (int crash = 0; crash < 4; crash++) {
+            fake_power_off_at(1 + rng_below(&m->rng, 300));
+            model_run(m, 2000);
+            reopen_with_crashes(m, (enum fake_survival)rng_below(&m->rng, FAKE_SURVIVALS));
+        }
+        model_free(m);
+    }
+}
+
+static void fail_at(uint64_t seed, uint64_t operation, enum status with, bool is_sticky)
+{
+    struct model *m = model_new(seed);
+    if (getenv("SPOOL_TRACE") != NULL)
+        print_message("seed %llu operation %llu fails with %s, %s\n", (unsigned long long)seed,
+                      (unsigned long long)operation, status_text(with),
+                      is_sticky ? "from then on" : "once");
+    fake_fail_at(operation, with, is_sticky);
+    model_run(m, TRACE_STEPS);
+    fake_power_off_at(1 + rng_below(&m->rng, 20)); /* and a crash soon after */
+    model_run(m, TRACE_STEPS / 2);
+    if (!is_sticky && rng_one_in(&m->rng, 2))
+        fake_fail_at(0, OK, false);
+    model_reopen(m, (enum fake_survival)rng_below(&m->rng, FAKE_SURVIVALS));
+    model_run(m, TRACE_STEPS / 2);
+    model_free(m);
+}
+
+static void every_operation_may_fail(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 300; seed < 302; seed++) {
+        uint64_t count = operations_of_a_run(seed);
+        for (uint64_t k = 1; k <= count; k++) {
+            fail_at(seed, k, IO_ERROR, false);
+            fail_at(seed, k, NO_SPACE, false);
+            fail_at(seed, k, IO_ERROR, true);
+            fail_at(seed, k, NO_SPACE, true);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_crash_at_every_operation_keeps_every_promise),
-        cmocka_unit_test(many_crashes_in_one_life_keep_every_promise)};
+        cmocka_unit_test(many_crashes_in_one_life_keep_every_promise),
+        cmocka_unit_test(recovery_may_be_cut_off_and_begun_again),
+        cmocka_unit_test(every_operation_may_fail)};
     return RUN(tests);
 }
