@@ -89,7 +89,7 @@ check-packages: ; $(Q)tests/tool/packages.sh "run the tests" $(CHECK_PACKAGES)
 build-packages: ; $(Q)tests/tool/packages.sh "build" $(BUILD_PACKAGES)
 
 demo: build-packages
-	$(Q)tests/tool/packages.sh "run the demo" python3-minimal
+	$(Q)tests/tool/packages.sh "run the demo" python3
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
 	$(Q)PYTHONPATH=bench $(PYTHON) bench/demo.py
 
