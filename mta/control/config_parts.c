@@ -70,15 +70,20 @@ static const char *set_listen_tls(struct config_reader *r, const struct option *
     return "none, starttls or implicit";
 }
 
+/* A row a key, its help below it. */
+/* clang-format off */
 const struct option listen_options[] = {
-    {"listen.address",                                                  set_endpoint, offsetof(struct config_listener, address),                                                                 "",                           false,   true,                                               0,
-     0,                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                        "Where to listen: address:port, [address]:port, or unix:/path."},
-    {"listen.role",                                                                 set_role,                                                                 offsetof(struct config_listener,                        role), "relay", false, true,                                              0,                                                                                                                                                                     0,
+    {"listen.address", set_endpoint, offsetof(struct config_listener, address),
+     "", false, true, 0, 0,
+     "Where to listen: address:port, [address]:port, or unix:/path."},
+    {"listen.role", set_role, offsetof(struct config_listener, role), "relay", false, true, 0, 0,
      "relay: mail from the networks of relay_from, no authentication."},
-    {"listen.tls", set_listen_tls,             offsetof(struct config_listener,                                 tls),                                                                                           "none",                                                                            false,                                               true, 0,                                            0,
+    {"listen.tls", set_listen_tls, offsetof(struct config_listener, tls),
+     "none", false, true, 0, 0,
      "none, starttls or implicit."},
-    {NULL,                                                                NULL,                                                   0,                                                                                  NULL,                                                                                                                                                       false,                                                                                                                false,                                                                    0,                                 0, NULL},
+    {NULL, NULL, 0, NULL, false, false, 0, 0, NULL},
 };
+/* clang-format on */
 
 void config_read_listen(struct config_reader *r, const struct yaml_node *list)
 {
@@ -135,27 +140,34 @@ static const char *set_patterns(struct config_reader *r, const struct option *o,
 }
 
 #define LIMIT(member) offsetof(struct site_rule, limits.member)
+/* A row a key, its help below it. */
+/* clang-format off */
 const struct option site_options[] = {
-    {"sites.match_mx",                   set_patterns,                                             offsetof(struct site_rule, match_mx),                                     "",                                                              true, false,                                                                                            0,                                                                                         0,
+    {"sites.match_mx", set_patterns, offsetof(struct site_rule, match_mx), "", true, false, 0, 0,
      "Names of MX hosts, as patterns: *.example.org. The first entry that matches wins."},
-    {"sites.match_domain",                                  set_patterns,                                                                       offsetof(struct site_rule,                                                   match_domain), "", true,   false,
-     0,                                                                                                                                                                                 0,                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                               "Recipient domains, as patterns."},
-    {"sites.shared", option_bool,                                                         offsetof(struct site_rule,                                                                     shared),                                                                                                       "false",                                                                                     false,              false, 0, 0,
+    {"sites.match_domain", set_patterns, offsetof(struct site_rule, match_domain),
+     "", true, false, 0, 0,
+     "Recipient domains, as patterns."},
+    {"sites.shared", option_bool, offsetof(struct site_rule, shared), "false", false, false, 0, 0,
      "Whether the limits are for all sites of this entry together."},
-    {"sites.connections",                                 option_count,                               LIMIT(connections),                                                        "20",                                                                                   false,                                                                                                      false,                                                          1,                                                                                               10000,
-     "Connections at the same time."                                                                                                                                                                                                                                                                                                                                                                                                                                                                                         },
-    {"sites.messages_per_connection",                             option_count,                                                              LIMIT(messages_per_connection),                                                                                       "100",                                                                                                      false,
-     false,                                      1,                                           1000000,                          "Then the connection is closed."                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                          },
-    {"sites.recipients_per_transaction",                           option_count,                                                   LIMIT(recipients_per_transaction),                                                                            "100",
-     false,                                                                                                                 false,                                  1,        1000,                                                                                                                                                                                                                                                                                                                                                                                                                                      "Recipients of one domain that go together."                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                   },
-    {"sites.rate",                              option_rate,                                          LIMIT(rate_per_hour),                                                                   "100/s",                                                                                                     false,                                                                                                                            false,                                                                   0,                                                                                   0,
+    {"sites.connections", option_count, LIMIT(connections), "20", false, false, 1, 10000,
+     "Connections at the same time."},
+    {"sites.messages_per_connection", option_count, LIMIT(messages_per_connection),
+     "100", false, false, 1, 1000000,
+     "Then the connection is closed."},
+    {"sites.recipients_per_transaction", option_count, LIMIT(recipients_per_transaction),
+     "100", false, false, 1, 1000,
+     "Recipients of one domain that go together."},
+    {"sites.rate", option_rate, LIMIT(rate_per_hour), "100/s", false, false, 0, 0,
      "Transactions; none: no limit."},
-    {"sites.idle",                                 option_duration,                                                              LIMIT(idle_ms),                                                                                       "10s",                                                                                                                         false,                                                                                                                                         false,                                                                  0,                                                                       3600000,
-     "How long a connection rests before it is closed."                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                           },
-    {"sites.tls",                           option_tls,                                           LIMIT(tls),                                                                    "opportunistic",                                                                                                       false,                                                                                                                                  false,                                                                                  0,                                                                                                0,
-     "none, opportunistic, or required: TLS with a certificate that verifies, or the mail waits."},
-    {NULL,                                 NULL, 0,                          NULL,                                                                    false,                                                                                               false,                                                                                                  0,                                                                                                                                                                     0,                                                                                                                                                                                      NULL                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                      },
+    {"sites.idle", option_duration, LIMIT(idle_ms), "10s", false, false, 0, 3600000,
+     "How long a connection rests before it is closed."},
+    {"sites.tls", option_tls, LIMIT(tls), "opportunistic", false, false, 0, 0,
+     "none, opportunistic, or required: TLS with a certificate that verifies, or the mail "
+     "waits."},
+    {NULL, NULL, 0, NULL, false, false, 0, 0, NULL},
 };
+/* clang-format on */
 
 static void read_rule(struct config_reader *r, const struct yaml_node *node, struct site_rule *rule)
 {
@@ -304,21 +316,29 @@ static const char *set_password_file(struct config_reader *r, const struct optio
     return NULL;
 }
 
+/* A row a key, its help below it. */
+/* clang-format off */
 const struct option route_options[] = {
-    {"routes.domain",                     set_domain,           offsetof(struct config_route, domain),                                      "",                                     false,           false,                                         0,                                                                0,
+    {"routes.domain", set_domain, offsetof(struct config_route, domain), "", false, false, 0, 0,
      "Recipient domain, or a pattern: *.example.org, or * for all."},
-    {"routes.to",                                   set_to,                                             0,                                 "",                                false,                                    false,               0,                    0,
-     "smtp://host:port, smtps://host:port or lmtp://host:port; an address may stand in brackets."                                                                                                                                                                                                        },
-    {"routes.tls",                                   option_tls,                                            offsetof(struct config_route,                            target.tls), "opportunistic", false,
-     false,                                         0,                                                                                                                                                                                                                                                                                                           0,                                                                                                                                                                                                                                                                                                                                                                                                                          "none, opportunistic or required."},
-    {"routes.user", option_text,                     offsetof(struct config_route,                                     target.user),                                                                      "",                                                            false,                           false, 0, 0,
+    {"routes.to", set_to, 0, "", false, false, 0, 0,
+     "smtp://host:port, smtps://host:port or lmtp://host:port; an address may stand in "
+     "brackets."},
+    {"routes.tls", option_tls, offsetof(struct config_route, target.tls),
+     "opportunistic", false, false, 0, 0,
+     "none, opportunistic or required."},
+    {"routes.user", option_text, offsetof(struct config_route, target.user),
+     "", false, false, 0, 0,
      "To authenticate as; only under TLS, unless tls is none."},
-    {"routes.password",                                  set_password, offsetof(struct config_route,                             target.password),                                                         "",                                                  false,
-     false,                                      0,                                            0,                                                                                                                                              "Its password."},
-    {"routes.password_file",                                  set_password_file,                                                     offsetof(struct config_route,                                                                  target.password),                                                                                                              "",
-     false,                                                                                            false,                    0,0,"A file with the password in its first line."},
-    {NULL,                              NULL,                                                 0,                                                                            NULL,                                                                           false,                                                                                                                 false,                                  0,                           0,                                                                                   NULL                                                                                                                                                                                                                                                                                                        },
+    {"routes.password", set_password, offsetof(struct config_route, target.password),
+     "", false, false, 0, 0,
+     "Its password."},
+    {"routes.password_file", set_password_file, offsetof(struct config_route, target.password),
+     "", false, false, 0, 0,
+     "A file with the password in its first line."},
+    {NULL, NULL, 0, NULL, false, false, 0, 0, NULL},
 };
+/* clang-format on */
 
 static void check_route(struct config_reader *r, const struct yaml_node *item,
                         struct config_route *route)
