@@ -4,6 +4,7 @@
 #include "mta/base/mem.h"
 #include "mta/control/cli.h"
 #include "mta/control/config.h"
+#include "mta/mail/escape.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,12 +137,13 @@ static int run_on_server(const struct command *command, const struct invocation 
 static int run_watch(const struct command *command, const struct invocation *given)
 {
     struct buf word = {0};
-    if (given->word_count != 1 || !put_word(&word, given->words[0])) {
-        buf_release(&word);
-        return say_usage(command);
-    }
+    bool as_json    = has_word(given, "--json");
+    int at          = given->word_count > 0 && strcmp(given->words[0], "--json") == 0;
+    bool is_good    = given->word_count == 1 + as_json && put_word(&word, given->words[at]);
     buf_release(&word);
-    return with_server(given, cli_watch, given->words[0]);
+    if (!is_good)
+        return say_usage(command);
+    return with_server(given, as_json ? cli_watch_json : cli_watch, given->words[at]);
 }
 
 static int top(struct cli *cli, const char *argument)
@@ -157,12 +159,48 @@ static int run_top(const struct command *command, const struct invocation *given
 
 /* --- commands about the configuration --- */
 
+/* One object: the file, whether it is good, and what was said of it, without the lines that point.
+ */
+static void put_check(const char *file, bool is_good, const struct buf *errors)
+{
+    struct buf text  = {0};
+    struct span rest = buf_span(errors), line;
+    buf_put_text(&text, "{\"file\":");
+    escape_json(span_of(file), &text);
+    buf_printf(&text, ",\"good\":%s,\"said\":[", is_good ? "true" : "false");
+    for (bool is_first = true; span_cut(&rest, '\n', &line);) {
+        if (line.len == 0 || *line.at == ' ')
+            continue;
+        buf_put_text(&text, is_first ? "" : ",");
+        escape_json(line, &text);
+        is_first = false;
+    }
+    buf_put_text(&text, "]}\n");
+    (void)print(&text, stdout, EX_OK);
+}
+
+static int check_as_json(const char *file)
+{
+    struct buf errors     = {0};
+    struct config *config = config_read(file, &errors);
+    put_check(file, config != NULL, &errors);
+    buf_release(&errors);
+    if (config == NULL)
+        return EX_CONFIG;
+    config_free(config);
+    return EX_OK;
+}
+
 static int run_check(const struct command *command, const struct invocation *given)
 {
     struct buf errors = {0};
-    if (given->word_count > 1)
+    bool as_json      = has_word(given, "--json");
+    int at            = given->word_count > 0 && strcmp(given->words[0], "--json") == 0;
+    if (given->word_count > 1 + as_json)
         return say_usage(command);
-    const char *file      = given->word_count == 1 ? given->words[0] : given->config_file;
+    const char *file = given->word_count == 1 + as_json ? given->words[at] : given->config_file;
+    if (as_json)
+        return check_as_json(file);
     struct config *config = config_read(file, &errors);
     if (config == NULL)
         return print(&errors, stderr, EX_CONFIG);
@@ -202,9 +240,11 @@ static int run_config(const struct command *command, const struct invocation *gi
 
 static int run_version(const struct command *command, const struct invocation *given)
 {
-    if (given->word_count > 0)
+    bool as_json = has_word(given, "--json");
+    if (given->word_count > as_json)
         return say_usage(command);
-    printf("mailrace " MAILRACE_VERSION "\n");
+    printf(as_json ? "{\"version\":\"" MAILRACE_VERSION "\"}\n"
+                   : "mailrace " MAILRACE_VERSION "\n");
     return EX_OK;
 }
 
@@ -216,19 +256,20 @@ static const struct command commands[] = {
     {"status",  "[--json]",                                "the server at a glance",                    run_on_server},
     {"queue",   "[SELECTOR...] [--json]",                  "who waits, and why",                        run_on_server},
     {"show",    "ID [--json]",                             "the story of one message",                  run_on_server},
-    {"retry",   "SELECTOR... [--dry-run]",                 "try now what waits",                        run_on_server},
-    {"hold",    "SELECTOR... [--dry-run]",                 "do not try until released",                 run_on_server},
-    {"release", "SELECTOR... [--dry-run]",                 "end a hold",                                run_on_server},
-    {"cancel",  "SELECTOR... [--dry-run]",                 "never deliver; the sender is not told",     run_on_server},
+    {"retry",   "SELECTOR... [--dry-run] [--json]",        "try now what waits",                        run_on_server},
+    {"hold",    "SELECTOR... [--dry-run] [--json]",        "do not try until released",                 run_on_server},
+    {"release", "SELECTOR... [--dry-run] [--json]",        "end a hold",                                run_on_server},
+    {"cancel",  "SELECTOR... [--dry-run] [--json]",        "never deliver; the sender is not told",
+     run_on_server                                                                                                   },
     {"sites",   "[--json]",                                "all destinations",                          run_on_server},
     {"site",    "NAME [--json]",                           "one destination: limits, state, what next", run_on_server},
     {"reload",  "",                                        "read the configuration again",              run_on_server},
     {"top",     "",                                        "the server, live",                          run_top      },
-    {"watch",   "ID",                                      "the progress of one message until it ends", run_watch    },
-    {"check",   "[FILE]",                                  "read a configuration and say its errors",   run_check    },
+    {"watch",   "ID [--json]",                             "the progress of one message until it ends", run_watch    },
+    {"check",   "[FILE] [--json]",                         "read a configuration and say its errors",   run_check    },
     {"config",  "[--changed] [--json] | --schema | --man", "the configuration in effect",
      run_config                                                                                                      },
-    {"version", "",                                        "which version this is",                     run_version  },
+    {"version", "[--json]",                                "which version this is",                     run_version  },
     {"help",    "",                                        "this text",                                 run_help     },
 };
 

@@ -36,5 +36,7 @@ struct span cli_text(struct span row, const char *key);
 
 /* cli_watch.c: the progress of one message until it has ended; returns the exit code. */
 int cli_watch(struct cli *cli, const char *id);
+/* The same as JSON lines: a row whenever something has changed. */
+int cli_watch_json(struct cli *cli, const char *id);
 /* cli_top.c: the server, live, until q. */
 int cli_top(struct cli *cli);

@@ -81,23 +81,39 @@ static void tell_end(const char *id, const struct progress *last, bool is_termin
     printf("\n");
 }
 
-int cli_watch(struct cli *cli, const char *id)
+/* For programs: the server's own row whenever something has changed. */
+static void put_row(struct span row, const struct progress *now, const struct progress *before)
+{
+    if (!is_same(now, before)) {
+        (void)fwrite(row.at, 1, row.len, stdout);
+        (void)fflush(stdout);
+    }
+}
+
+static int watch(struct cli *cli, const char *id, bool as_json)
 {
     struct buf request = {0}, answer = {0};
     struct progress last = {0};
-    bool is_terminal = isatty(STDOUT_FILENO), was_seen = false;
+    bool is_terminal = isatty(STDOUT_FILENO) && !as_json, was_seen = false;
     int code;
     buf_printf(&request, "watch %s", id);
     while ((code = cli_ask(cli, buf_text(&request), &answer)) == EX_OK) {
         struct progress now = progress_of(buf_span(&answer));
-        draw(&now, &last, is_terminal);
+        if (as_json)
+            put_row(buf_span(&answer), &now, &last);
+        else
+            draw(&now, &last, is_terminal);
         last     = now;
         was_seen = true;
         buf_clear(&answer);
         (void)poll(NULL, 0, POLL_MS);
     }
     if (was_seen && code == EX_DATAERR) {
-        tell_end(id, &last, is_terminal);
+        if (as_json)
+            printf("{\"id\":\"%s\",\"rcpts\":%llu,\"ended\":true}\n", id,
+                   (unsigned long long)last.rcpts);
+        else
+            tell_end(id, &last, is_terminal);
         code = EX_OK;
     } else if (answer.len > 0) {
         fprintf(stderr, "%smailrace: %s", is_terminal && was_seen ? "\n" : "", buf_text(&answer));
@@ -105,4 +121,14 @@ int cli_watch(struct cli *cli, const char *id)
     buf_release(&request);
     buf_release(&answer);
     return code;
+}
+
+int cli_watch(struct cli *cli, const char *id)
+{
+    return watch(cli, id, false);
+}
+
+int cli_watch_json(struct cli *cli, const char *id)
+{
+    return watch(cli, id, true);
 }
