@@ -111,7 +111,8 @@ static void finish_closing(struct connection *c)
 
 static void log_refused(struct connection *c, int code, const char *text)
 {
-    receive_log_refused(c->receive, c->ip, c->smtp.mail.sender.text, "", code, text);
+    const char *from = c->mail != NULL ? intake_sender(c->mail) : c->smtp.mail.sender.text;
+    receive_log_refused(c->receive, c->ip, from, "", code, text);
 }
 
 static void on_mail(struct connection *c)
@@ -322,7 +323,7 @@ static bool must_wait(const struct connection *c)
            wire_pending(&c->wire) > CONNECTION_PENDING_BYTES_MAX;
 }
 
-/* Commands that the core refuses by itself. */
+/* What the core refuses by itself. */
 static void log_replies(struct connection *c, size_t from)
 {
     struct span line, said = span_skip(smtp_server_output(&c->smtp), from);
@@ -339,11 +340,11 @@ static void log_replies(struct connection *c, size_t from)
 
 static size_t feed_once(struct connection *c, struct span input)
 {
-    bool is_command = c->smtp.phase < SMTP_SERVER_DATA;
+    bool was_logged = c->smtp.phase == SMTP_SERVER_SWALLOW; /* when it was refused */
     size_t said     = smtp_server_output(&c->smtp).len;
     size_t taken    = smtp_server_feed(&c->smtp, input);
     c->receive->stats.bytes += taken;
-    if (is_command)
+    if (!was_logged)
         log_replies(c, said);
     c->has_moved = c->has_moved || smtp_server_output(&c->smtp).len > said;
     return taken;

@@ -237,6 +237,11 @@ uint64_t intake_id(const struct intake_mail *mail)
     return mail->message->id;
 }
 
+const char *intake_sender(const struct intake_mail *mail)
+{
+    return mail->message->envelope.sender;
+}
+
 void intake_note(struct intake_mail *mail, bool is_8bit, bool saw_bare)
 {
     struct envelope *envelope = &mail->message->envelope;

@@ -53,6 +53,7 @@ bool intake_should_wait(const struct intake_mail *mail);
 /* The header holds 100 or more Received fields. */
 bool intake_is_looping(const struct intake_mail *mail);
 uint64_t intake_id(const struct intake_mail *mail);
+const char *intake_sender(const struct intake_mail *mail);
 
 /* What the client said of the content while it came in. */
 void intake_note(struct intake_mail *mail, bool is_8bit, bool saw_bare);
