@@ -130,6 +130,7 @@ def test_watch_ends_when_the_message_does():
     with Rig(DEAD, LATE) as rig:
         waiting(rig)
         watch = subprocess.Popen([program("mailrace"), "-c", rig.config_path, "watch", rig.queue()[0]["id"]], stdout=subprocess.PIPE, text=True)
+        expect("0 of 2 delivered" in watch.stdout.readline(), "the first look")
         rig.internet.ask("set host mx.a.example dead=no")
         rig.mailrace("retry", "all")
         out, _ = watch.communicate(timeout=30)
