@@ -468,9 +468,10 @@ static void a_full_disk_refuses_mail_but_drains_and_recovers(void **state)
     assert_null(draft_open(s));
     assert_true(strlen(spool_refusal(s)) > 0);
     assert_true(was_alarmed(s, "no new mail"));
-    for (uint64_t id = 1; id <= last_id; id++)
-        spool_note(s, id, 0, RCPT_WAITING, 1, 5, &a_deferral);
+    for (uint64_t i = 0; i < 600; i++) /* more than the open segment can still take */
+        spool_note(s, 1 + i % last_id, 0, RCPT_WAITING, (uint16_t)(i / last_id), 5, &a_deferral);
     now = settle(s, now + 200);
+    assert_null(fake_find(&fake.cache, "reserve"));
     assert_true(spool_is_idle(s)); /* the reserve took them */
     for (uint64_t id = 1; id <= last_id; id++) {
         end_rcpt(s, id, 0);
