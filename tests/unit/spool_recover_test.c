@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/spool_model.h"
 
-enum { TRACE_STEPS = 700 };
+enum { TRACE_STEPS = 600 };
+
+/* SPOOL_ROUNDS=20 for the nights. */
+static uint64_t rounds(uint64_t count)
+{
+    const char *more = getenv("SPOOL_ROUNDS");
+    return count * (more == NULL ? 1 : strtoull(more, NULL, 10));
+}
 
 static uint64_t operations_of_a_run(uint64_t seed)
 {
@@ -29,7 +36,7 @@ static void a_crash_at_every_operation_keeps_every_promise(void **state)
 {
     (void)state;
     uint64_t states = 0;
-    for (uint64_t seed = 1; seed <= 3; seed++) {
+    for (uint64_t seed = 1; seed < 1 + rounds(2); seed++) {
         uint64_t count = operations_of_a_run(seed);
         for (uint64_t k = 1; k <= count; k++)
             for (int how = 0; how < FAKE_SURVIVALS; how++, states++)
@@ -42,7 +49,7 @@ static void many_crashes_in_one_life_keep_every_promise(void **state)
 {
     (void)state;
     uint64_t states = 0, checkpoints = 0;
-    for (uint64_t seed = 100; seed < 140; seed++) {
+    for (uint64_t seed = 1000; seed < 1000 + rounds(16); seed++) {
         struct model *m = model_new(seed);
         if (getenv("SPOOL_TRACE") != NULL)
             print_message("seed %llu\n", (unsigned long long)seed);
@@ -82,7 +89,7 @@ static void reopen_with_crashes(struct model *m, enum fake_survival how)
 static void recovery_may_be_cut_off_and_begun_again(void **state)
 {
     (void)state;
-    for (uint64_t seed = 200; seed < 220; seed++) {
+    for (uint64_t seed = 2000; seed < 2000 + rounds(8); seed++) {
         struct model *m = model_new(seed);
         for (int crash = 0; crash < 4; crash++) {
             fake_power_off_at(1 + rng_below(&m->rng, 300));
@@ -114,7 +121,7 @@ static void fail_at(uint64_t seed, uint64_t operation, enum status with, bool is
 static void every_operation_may_fail(void **state)
 {
     (void)state;
-    for (uint64_t seed = 300; seed < 302; seed++) {
+    for (uint64_t seed = 3000; seed < 3000 + rounds(1); seed++) {
         uint64_t count = operations_of_a_run(seed);
         for (uint64_t k = 1; k <= count; k++) {
             fail_at(seed, k, IO_ERROR, false);
