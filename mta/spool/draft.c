@@ -216,6 +216,7 @@ static void keep_ends(struct draft *d, const struct spool_end *ends)
         d->ends[i] = ends[i];
 }
 
+/* NOLINTNEXTLINE(readability-function-size): two lists, each with its length */
 void draft_commit(struct draft *d, const struct spool_entry *entry,
                   const struct envelope_rcpt *rcpts, size_t rcpt_count,
                   const struct spool_end *ends, size_t end_count)

@@ -63,7 +63,7 @@ uint32_t notes_intern(struct notes *notes, const struct payload_fate *fate)
         memcpy(note->attempt.enhanced, fate->enhanced, sizeof fate->enhanced);
         if (notes->count == notes->cap) {
             notes->cap = notes->cap == 0 ? GROWTH_MIN : notes->cap * 2;
-            notes->all = mem_resize(notes->all, notes->cap * sizeof *notes->all);
+            notes->all = mem_resize(notes->all, notes->cap * sizeof(struct note *));
         }
         notes->all[notes->count++] = note;
         note->number               = notes->count;
@@ -508,13 +508,13 @@ static void drop_lost(struct replay *replay)
 static void queue_by_age(struct spool *s)
 {
     size_t count = s->index.by_id.count, i = 0;
-    struct stored **all = mem_new_array(count, sizeof *all);
+    struct stored **all = mem_new_array(count, sizeof(struct stored *));
     struct list *first;
     while ((first = list_take(&s->index.all)) != NULL)
         all[i++] = CONTAINER_OF(first, struct stored, link);
     must(i == count);
     if (count > 0)
-        qsort(all, count, sizeof all[0], by_message_id);
+        qsort(all, count, sizeof(struct stored *), by_message_id);
     for (i = 0; i < count; i++) {
         stored_settle(all[i]);
         all[i]->is_durable = true;

@@ -158,6 +158,7 @@ void spool_forget(struct spool *s, struct stored *stored)
     stored_free(&s->index, stored);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): what is durable of a recipient, as the queue has it */
 void spool_note(struct spool *s, uint64_t id, uint32_t rcpt, enum rcpt_state state,
                 uint16_t attempts, uint64_t next_wall_ms, const struct attempt *last)
 {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fuzzes what the spool reads from disk.  The input is raw bytes of a segment (it begins with M), or,
- * behind its first byte, a list of records, type and length and payload, that are framed with right
- * checksums so that the payloads are reached.  Oracle: whatever is there, the spool opens or says why not, gives only
- * messages that are whole, goes on, and a second start finds the same messages.
+ * Fuzzes what the spool reads from disk.  The input is raw bytes of a segment (it begins with M),
+ * or, behind its first byte, a list of records, type and length and payload, that are framed with
+ * right checksums so that the payloads are reached.  Oracle: whatever is there, the spool opens or
+ * says why not, gives only messages that are whole, goes on, and a second start finds the same
+ * messages.
  */
 #include "mta/base/bytes.h"
 #include "mta/spool/payload.h"
