@@ -721,6 +721,21 @@ static void a_client_that_has_said_all_gets_its_answers(void **state)
     assert_true(c->is_closed);
 }
 
+static void a_client_that_has_said_all_may_read_its_answers_later(void **state)
+{
+    (void)state;
+    struct net_conn *c = greeted();
+    c->out_capacity    = 0;
+    say(c, "NOOP\r\n");
+    c->client_has_ended = true;
+    run();
+    assert_false(c->is_closed);
+    c->out_capacity = ROOMY;
+    run();
+    expect_codes(c, "250");
+    assert_true(c->is_closed);
+}
+
 /* --- who may come in --- */
 
 static void strangers_are_turned_away(void **state)
@@ -929,19 +944,22 @@ static void implicit_tls_greets_inside(void **state)
 static void what_tls_holds_back_is_read_behind_the_commit(void **state)
 {
     (void)state;
-    enum { COUNT = 8000 };
-    struct net_conn *c = secured();
-    say(c, "EHLO client.test\r\n");
-    say(c, "MAIL FROM:<s@x.test>\r\nRCPT TO:<u@a.example>\r\nDATA\r\n");
-    buf_clear(&c->heard);
-    put(c, span_of("hi\r\n.\r\nMAIL FROM:<s@x.test>\r\n"));
-    for (int i = 0; i < COUNT; i++)
-        put(c, span_of("RCPT TO:<u@a.example>\r\n"));
-    put(c, span_of("DATA\r\n"));
-    run();
-    expect(c, "");
-    sync_disk(OK);
-    assert_non_null(strstr(buf_text(&c->heard), "\r\n354 "));
+    static const int counts[] = {1, 8000};
+    for (size_t n = 0; n < sizeof counts / sizeof *counts; n++) {
+        struct net_conn *c = secured();
+        say(c, "EHLO client.test\r\n");
+        say(c, "MAIL FROM:<s@x.test>\r\nRCPT TO:<u@a.example>\r\nDATA\r\n");
+        buf_clear(&c->heard);
+        put(c, span_of("hi\r\n.\r\n"));
+        put(c, span_of("MAIL FROM:<s@x.test>\r\n"));
+        for (int i = 0; i < counts[n]; i++)
+            put(c, span_of("RCPT TO:<u@a.example>\r\n"));
+        put(c, span_of("DATA\r\n"));
+        run();
+        expect(c, "");
+        sync_disk(OK);
+        assert_non_null(strstr(buf_text(&c->heard), "\r\n354 "));
+    }
 }
 
 static void plain_bytes_behind_the_end_of_tls_are_never_read(void **state)
@@ -983,7 +1001,8 @@ static void a_handshake_has_twenty_seconds(void **state)
 static void draining_ends_the_idle_and_waits_for_the_rest(void **state)
 {
     (void)state;
-    struct net_conn *idle = greeted(), *busy = in_content(), *shaking;
+    struct net_conn *idle = greeted(), *begun = greeted(), *busy = in_content(), *shaking;
+    say(begun, "MAIL FROM:<s@x.test>\r\nRCPT TO:<u@a.example>\r\n");
     shaking = connect_from("127.0.0.1", 2);
     receive_drain(receive);
     run();
@@ -995,9 +1014,13 @@ static void draining_ends_the_idle_and_waits_for_the_rest(void **state)
     expect_codes(shaking, "220 421");
     assert_true(shaking->is_closed);
     say(busy, "hi\r\n.\r\n");
+    expect_codes(begun, "250 250");
+    say(begun, "DATA\r\n");
+    say(begun, "hi\r\n.\r\n");
     assert_false(receive_is_empty(receive));
     sync_disk(OK);
     expect_codes(busy, "250 421");
+    expect_codes(begun, "354 250 421");
     assert_true(receive_is_empty(receive));
 }
 
@@ -1120,6 +1143,7 @@ int main(void)
         TEST(a_connection_cut_while_its_commit_runs_disowns_it),
         TEST(a_client_that_goes_before_leaves_nothing),
         TEST(a_client_that_has_said_all_gets_its_answers),
+        TEST(a_client_that_has_said_all_may_read_its_answers_later),
         TEST(strangers_are_turned_away),
         TEST(a_client_has_so_many_connections),
         TEST(the_list_manager_of_this_machine_may_have_all),
