@@ -390,6 +390,35 @@ static void a_failed_sync_refuses_its_group_and_does_not_revive(void **state)
     spool_close(s);
 }
 
+/* The commit of a report is in memory only, because its sync failed and the process died of it; the
+ * next one reads it, counts what it reports on as ended, and lets the old segment go. */
+static void a_start_makes_durable_what_only_memory_holds(void **state)
+{
+    (void)state;
+    struct spool_end end = {1, 0};
+    struct spool *s      = fresh_spool();
+    assert_int_equal(put_message(s, 1, 100, 1, &now), OK);
+    for (uint64_t id = 2; id < 8; id++) { /* into the second segment */
+        assert_int_equal(put_message(s, id, 10000, 1, &now), OK);
+        end_rcpt(s, id, 0);
+    }
+    now                  = settle(s, now + 200);
+    struct draft *report = begin(s, 20, 100);
+    commit(report, 20, 1, &end, 1);
+    (void)spool_turn(s, now);
+    fake_fail_at(2, IO_ERROR, false);
+    assert_true(fake_worker_step(&fake_workers[0]));
+    draft_abort(report);
+    fake.is_off = true; /* before it can say so */
+    s           = again(s, FAKE_KEEP_ALL);
+    assert_int_equal(count_recovered(s), 1);
+    now = settle(s, now + 2000);
+    assert_null(fake_find(&fake.cache, "0000000000000001.seg"));
+    s = again(s, FAKE_DROP);
+    assert_int_equal(count_recovered(s), 1);
+    spool_close(s);
+}
+
 static void outcomes_survive_the_failed_sync_of_their_group(void **state)
 {
     (void)state;
@@ -628,6 +657,7 @@ int main(void)
         cmocka_unit_test(outcomes_of_unknown_recipients_are_ignored),
         cmocka_unit_test(a_report_and_what_it_tells_of_are_one_commit),
         cmocka_unit_test(a_failed_sync_refuses_its_group_and_does_not_revive),
+        cmocka_unit_test(a_start_makes_durable_what_only_memory_holds),
         cmocka_unit_test(outcomes_survive_the_failed_sync_of_their_group),
         cmocka_unit_test(a_poisoned_segment_is_never_written_or_synced_again),
         cmocka_unit_test(a_second_failure_ends_intake_until_a_restart),
