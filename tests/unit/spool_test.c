@@ -390,6 +390,29 @@ static void a_failed_sync_refuses_its_group_and_does_not_revive(void **state)
     spool_close(s);
 }
 
+static void what_was_refused_stays_away_as_long_as_its_segment_is_there(void **state)
+{
+    (void)state;
+    struct spool_recovered found;
+    struct spool *s = fresh_spool();
+    assert_int_equal(put_message(s, 1, 100, 1, &now), OK);
+    fail_next_sync(s, begin(s, 2, 100), 2);
+    now = settle(s, now);
+    draft_abort(spool_take_committed(s, &(enum status){OK}, &(struct content *){NULL}));
+    for (uint64_t id = 3; id < 9; id++) { /* the segment that tells of it is soon full, and dead */
+        assert_int_equal(put_message(s, id, 10000, 1, &now), OK);
+        end_rcpt(s, id, 0);
+        now = settle(s, now + 200);
+    }
+    assert_non_null(fake_find(&fake.cache, "0000000000000001.seg"));
+    s = again(s, FAKE_KEEP_ALL);
+    assert_true(spool_take_recovered(s, &found));
+    assert_int_equal(found.entry.id, 1);
+    content_release(found.content);
+    assert_false(spool_take_recovered(s, &found));
+    spool_close(s);
+}
+
 /* The commit of a report is in memory only, because its sync failed and the process died of it; the
  * next one reads it, counts what it reports on as ended, and lets the old segment go. */
 static void a_start_makes_durable_what_only_memory_holds(void **state)
@@ -657,6 +680,7 @@ int main(void)
         cmocka_unit_test(outcomes_of_unknown_recipients_are_ignored),
         cmocka_unit_test(a_report_and_what_it_tells_of_are_one_commit),
         cmocka_unit_test(a_failed_sync_refuses_its_group_and_does_not_revive),
+        cmocka_unit_test(what_was_refused_stays_away_as_long_as_its_segment_is_there),
         cmocka_unit_test(a_start_makes_durable_what_only_memory_holds),
         cmocka_unit_test(outcomes_survive_the_failed_sync_of_their_group),
         cmocka_unit_test(a_poisoned_segment_is_never_written_or_synced_again),
