@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "mta/spool/compact.h"
 #include "mta/base/bytes.h"
-#include "mta/base/fault.h"
-#include "mta/base/mem.h"
 #include "mta/mail/msgid.h"
 #include "mta/spool/inside.h"
-#include <string.h>
+#include "mta/spool/move.h"
 
 enum {
     SEEK_STEPS       = 1000, /* messages looked at in one turn */
@@ -14,67 +12,7 @@ enum {
     SHORT_ROOM_BYTES = 128 << 10, /* that must be left for facts when no segment can be made */
 };
 
-/* --- moves --- */
-
-static struct move *move_at(struct list *node)
-{
-    return node == NULL ? NULL : CONTAINER_OF(node, struct move, link);
-}
-
-static struct move *move_new(struct stored *stored)
-{
-    const struct layout *layout = content_layout(stored->content);
-    struct move *move           = mem_new(sizeof *move);
-    move->stored                = stored;
-    move->extent_count          = layout->count;
-    move->extents               = mem_new_array(layout->count, sizeof *move->extents);
-    move->is_copied             = mem_new_array(layout->count, sizeof *move->is_copied);
-    for (size_t i = 0; i < layout->count; i++)
-        move->extents[i] = layout->extents[i];
-    list_init(&move->link);
-    stored->move = move;
-    return move;
-}
-
-static void drop_live(const struct move *move)
-{
-    for (size_t i = 0; i < move->extent_count; i++)
-        if (move->is_copied[i])
-            extents_drop_live(&move->extents[i], 1);
-    pieces_drop_live(move->pieces, move->piece_count);
-}
-
-static void move_free(struct move *move)
-{
-    if (move->stored != NULL)
-        move->stored->move = NULL;
-    list_remove(&move->link);
-    mem_free(move->extents);
-    mem_free(move->is_copied);
-    mem_free(move->pieces);
-    buf_release(&move->entry);
-    mem_free(move);
-}
-
-static void move_drop(struct move *move)
-{
-    drop_live(move);
-    move_free(move);
-}
-
-/* From now on the new records are the message. */
-static void move_settle(struct move *move)
-{
-    struct stored *stored = move->stored;
-    drop_live(move);
-    stored_leave(stored);
-    stored_set_pieces(stored, move->pieces, move->piece_count);
-    move->pieces      = NULL;
-    move->piece_count = 0;
-    content_relayout(stored->content, layout_new(move->extents, move->extent_count));
-    stored_settle(stored);
-    move_free(move);
-}
+/* --- what is in hand --- */
 
 static void seek_again(struct compact *c)
 {
@@ -331,18 +269,6 @@ static void refuse_draft(struct spool *s)
     draft_fail(d, d->state == DRAFT_OPEN ? DRAFT_OPEN : DRAFT_ENDED, IO_ERROR);
 }
 
-/* The entry stands at the beginning of the stream, and is shorter than one piece. */
-static bool keep_entry(struct move *move, struct span piece)
-{
-    struct reader r = {span_skip(piece, PAYLOAD_PIECE_HEAD), false};
-    struct span all = r.rest;
-    struct payload_entry entry;
-    if (!payload_read_entry(&r, &entry) || entry.id != move->stored->id)
-        return false;
-    buf_put(&move->entry, span_first(all, entry.bytes));
-    return true;
-}
-
 void compact_on_read(struct spool *s)
 {
     struct compact *c         = &s->compact;
@@ -351,7 +277,7 @@ void compact_on_read(struct spool *s)
     if (c->phase != COMPACT_READING)
         return; /* called off meanwhile */
     enum status status = chore->read_status;
-    if (status == OK && piece.len > 0 && !keep_entry(c->move, piece))
+    if (status == OK && piece.len > 0 && !move_keep_entry(c->move, piece))
         status = CORRUPT;
     if (status != OK) {
         on_unreadable(s, status);
@@ -499,39 +425,6 @@ bool spool_wants_checkpoint(struct spool *s, uint64_t *id)
     return true;
 }
 
-/* Those that have not ended by what we know; false: some of them are not told of. */
-static bool put_rcpts(const struct stored *stored, const uint32_t *indexes,
-                      const struct spool_rcpt *rcpts, size_t count, struct buf *stream)
-{
-    uint64_t next  = 0;
-    uint32_t given = 0;
-    payload_put_rcpts_head(stream, stored->rcpt_count, stored->live);
-    for (size_t i = 0; i < count; i++) {
-        if (indexes[i] < next || indexes[i] >= stored->rcpt_count)
-            return false;
-        next = indexes[i] + 1ULL;
-        if (stored_has_ended(stored, indexes[i]))
-            continue;
-        if (rcpts[i].state == RCPT_ENDED)
-            return false;
-        payload_put_rcpt(stream, indexes[i], &rcpts[i]);
-        given++;
-    }
-    return given == stored->live;
-}
-
-static void put_content(const struct move *move, struct buf *stream)
-{
-    payload_put_content_head(stream, content_bytes(move->stored->content),
-                             (uint32_t)move->extent_count);
-    for (size_t i = 0; i < move->extent_count; i++) {
-        const struct extent *extent = &move->extents[i];
-        struct payload_extent row   = {extent->segment->id, extent->offset, extent->bytes,
-                                       extent->checksum};
-        payload_put_extent(stream, &row);
-    }
-}
-
 static void tell_mismatch(struct spool *s, struct stored *stored)
 {
     char id[MSGID_TEXT_BYTES];
@@ -549,15 +442,12 @@ void spool_put_checkpoint(struct spool *s, uint64_t id, const uint32_t *indexes,
     if (c->phase != COMPACT_ASK || s->txn.is_active || c->move->stored->id != id)
         return;
     struct move *move = c->move;
-    buf_put(&stream, buf_span(&move->entry));
-    if (!put_rcpts(move->stored, indexes, rcpts, count, &stream)) {
+    if (!move_put_stream(move, indexes, rcpts, count, &stream)) {
         buf_release(&stream);
         tell_mismatch(s, move->stored);
         drop_in_hand(s);
         return;
     }
-    payload_put_ends(&stream, NULL, 0);
-    put_content(move, &stream);
     seek_again(c); /* the move is the txn's now */
     c->on_the_way++;
     txn_begin(&s->txn, RECORD_CHECKPOINT, id, &stream, move);

@@ -17,6 +17,7 @@
 struct chore;
 struct draft;
 struct group;
+struct move;
 struct spool;
 
 enum { COMPACT_READS_MAX = 64 };
@@ -25,18 +26,6 @@ enum { COMPACT_READS_MAX = 64 };
 #define COMPACT_PHASE(id) COMPACT_##id,
 enum compact_phase { COMPACT_PHASES(COMPACT_PHASE) COMPACT_PHASE_COUNT };
 #undef COMPACT_PHASE
-
-/* A message on its way from its old records to new ones. */
-struct move {
-    struct list link;      /* in the group that carries its checkpoint */
-    struct stored *stored; /* NULL: it has ended meanwhile */
-    struct extent *extents;
-    bool *is_copied; /* this extent is a new one: its bytes are the move's until it is settled */
-    size_t extent_count;
-    struct place *pieces;
-    size_t piece_count;
-    struct buf entry; /* as it stands in the stream */
-};
 
 struct compact {
     enum compact_phase phase;

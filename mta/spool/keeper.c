@@ -5,10 +5,7 @@
  * times, is for facts when the disk is full: a spool that cannot write "delivered" would deliver
  * without end.
  */
-#include "mta/base/fault.h"
-#include "mta/base/mem.h"
 #include "mta/spool/inside.h"
-#include <stdio.h>
 
 enum { PERCENT = 100, MEBIBYTE_BITS = 20 };
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "mta/spool/log.h"
 #include "mta/base/fault.h"
-#include "mta/base/mem.h"
 #include <stdio.h>
 
 enum { GROUP_BYTES_KEPT = 1 << 20 }; /* memory a group keeps between two uses */

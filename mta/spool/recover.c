@@ -4,7 +4,6 @@
  * (judge.c); what their records mean (replay.c); what the log needs to go on.
  */
 #include "mta/spool/recover.h"
-#include "mta/base/fault.h"
 #include "mta/base/mem.h"
 #include "mta/spool/inside.h"
 #include "mta/spool/judge.h"

@@ -7,8 +7,7 @@
  * tried, how that went; the rest is read again when the message is taken.
  */
 #pragma once
-#include "mta/base/arena.h"
-#include "mta/base/table.h"
+#include "mta/spool/notes.h"
 #include "mta/spool/stored.h"
 
 struct spool;
@@ -26,20 +25,6 @@ struct fate {
 struct fates {
     uint32_t count;
     struct fate rows[];
-};
-
-/* A reply, kept once however many recipients got it. */
-struct note {
-    struct table_node by_bytes;
-    uint32_t number;
-    struct attempt attempt; /* its texts are in the arena */
-};
-
-struct notes {
-    struct table by_bytes;
-    struct arena arena;
-    struct note **all;
-    uint32_t count, cap;
 };
 
 struct recover {

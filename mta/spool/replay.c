@@ -6,7 +6,6 @@
 #include "mta/mail/msgid.h"
 #include "mta/spool/inside.h"
 #include <stdlib.h>
-#include <string.h>
 
 enum { GROWTH_MIN = 16, TRANSACTION_BYTES_MAX = 1 << 30 };
 
@@ -41,38 +40,6 @@ static void count_corrupt(struct replay *replay, const struct found *in,
     spool_alarm(s, "segment %016llx in %s: a record (%s) at offset %llu %s; it is left out",
                 (unsigned long long)in->segment->id, s->directory,
                 record_type_text(found->record.type), (unsigned long long)found->offset, what);
-}
-
-/* --- notes: replies, each kept once --- */
-
-uint32_t notes_intern(struct notes *notes, const struct payload_fate *fate)
-{
-    struct buf key            = {0};
-    struct payload_fate plain = *fate;
-    plain.next_wall_ms = plain.last_wall_ms = 0;
-    plain.attempts                          = 0;
-    plain.state                             = RCPT_WAITING;
-    payload_put_outcome(&key, 0, 0, &plain);
-    struct table_node *node = table_find(&notes->by_bytes, buf_span(&key));
-    if (node == NULL) {
-        struct note *note = arena_new(&notes->arena, sizeof *note);
-        note->attempt     = (struct attempt){.code    = fate->code,
-                                             .outcome = fate->outcome,
-                                             .text    = arena_text(&notes->arena, fate->text),
-                                             .mx      = arena_text(&notes->arena, fate->mx)};
-        memcpy(note->attempt.enhanced, fate->enhanced, sizeof fate->enhanced);
-        if (notes->count == notes->cap) {
-            notes->cap = notes->cap == 0 ? GROWTH_MIN : notes->cap * 2;
-            notes->all = mem_resize(notes->all, notes->cap * sizeof(struct note *));
-        }
-        notes->all[notes->count++] = note;
-        note->number               = notes->count;
-        struct span kept           = {arena_text(&notes->arena, buf_span(&key)), key.len};
-        table_insert(&notes->by_bytes, &note->by_bytes, kept);
-        node = &note->by_bytes;
-    }
-    buf_release(&key);
-    return CONTAINER_OF(node, struct note, by_bytes)->number;
 }
 
 /* --- chunks --- */

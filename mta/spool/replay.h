@@ -57,5 +57,3 @@ void replay_release(struct replay *replay);
 void replay_record(struct replay *replay, struct found *in, const struct scanned *found);
 /* All records were given: what is left is on its way to spool_take_recovered(). */
 void replay_finish(struct replay *replay);
-/* The reply behind a fate, kept once; never 0. */
-uint32_t notes_intern(struct notes *notes, const struct payload_fate *fate);

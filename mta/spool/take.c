@@ -68,7 +68,7 @@ static void apply_fate(const struct recover *r, const struct fate *fate, struct 
     rcpt->state        = (enum rcpt_state)fate->state;
     rcpt->attempts     = fate->attempts;
     rcpt->next_wall_ms = fate->next_wall_ms;
-    rcpt->last         = r->notes.all[fate->note - 1]->attempt;
+    rcpt->last         = *notes_get(&r->notes, fate->note);
     rcpt->last.wall_ms = fate->last_wall_ms;
 }
 
@@ -160,10 +160,7 @@ void recover_release(struct spool *s)
         stored->fates = NULL;
         list_push(&s->index.all, first);
     }
-    table_release(&r->notes.by_bytes);
-    arena_release(&r->notes.arena);
-    mem_free(r->notes.all);
-    r->notes = (struct notes){0};
+    notes_release(&r->notes);
     arena_release(&r->arena);
     mem_free(r->rcpts);
     r->rcpts = NULL;
