@@ -347,6 +347,40 @@ static void a_report_and_what_it_tells_of_are_one_commit(void **state)
     spool_close(s);
 }
 
+/* The log moves on, and no fact is written. */
+static void fill_segment(struct spool *s)
+{
+    for (int i = 0; i < 2; i++) {
+        draft_abort(begin(s, 99, 40000));
+        now = settle(s, now);
+    }
+}
+
+static void what_ended_with_a_report_stays_ended_when_the_report_is_gone(void **state)
+{
+    (void)state;
+    struct spool_recovered found;
+    struct spool_end end = {1, 0};
+    struct spool *s      = fresh_spool();
+    assert_int_equal(put_message(s, 1, 100, 1, &now), OK);
+    assert_int_equal(put_message(s, 2, 100, 1, &now), OK);
+    fill_segment(s);
+    struct draft *report = begin(s, 20, 100);
+    commit(report, 20, 1, &end, 1);
+    now = settle(s, now);
+    assert_int_equal(take(s, report), OK);
+    end_rcpt(s, 20, 0);
+    now = settle(s, now + 200);
+    fill_segment(s);
+    fill_segment(s);
+    s = again(s, FAKE_DROP);
+    assert_true(spool_take_recovered(s, &found));
+    assert_int_equal(found.entry.id, 2);
+    content_release(found.content);
+    assert_false(spool_take_recovered(s, &found));
+    spool_close(s);
+}
+
 /* --- failures --- */
 
 static void fail_next_sync(struct spool *s, struct draft *d, uint64_t id)
@@ -679,6 +713,7 @@ int main(void)
         cmocka_unit_test(a_message_whose_recipients_have_all_ended_is_gone),
         cmocka_unit_test(outcomes_of_unknown_recipients_are_ignored),
         cmocka_unit_test(a_report_and_what_it_tells_of_are_one_commit),
+        cmocka_unit_test(what_ended_with_a_report_stays_ended_when_the_report_is_gone),
         cmocka_unit_test(a_failed_sync_refuses_its_group_and_does_not_revive),
         cmocka_unit_test(what_was_refused_stays_away_as_long_as_its_segment_is_there),
         cmocka_unit_test(a_start_makes_durable_what_only_memory_holds),
