@@ -254,6 +254,8 @@ static inline void on_refused(struct model *m, struct model_message *message)
 {
     m->refused++;
     message->fate = spool_is_broken(m->spool) ? FATE_UNKNOWN : FATE_REFUSED;
+    if (message->fate == FATE_UNKNOWN)
+        return; /* nobody could write down that it is void: it may come back, with its ends */
     for (size_t i = 0; i < message->end_count; i++) {
         struct model_message *about = model_find(m, message->ends[i].id);
         if (about != NULL)

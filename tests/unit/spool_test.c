@@ -496,6 +496,41 @@ static void outcomes_survive_the_failed_sync_of_their_group(void **state)
     spool_close(s);
 }
 
+static void the_first_failure_after_a_start_costs_nothing_older(void **state)
+{
+    (void)state;
+    struct spool *s = fresh_spool();
+    assert_int_equal(put_message(s, 1, 100, 1, &now), OK);
+    s = again(s, FAKE_DROP);
+    assert_int_equal(count_recovered(s), 1);
+    fail_next_sync(s, begin(s, 2, 100), 2);
+    now = settle(s, now);
+    draft_abort(spool_take_committed(s, &(enum status){OK}, &(struct content *){NULL}));
+    s = again(s, FAKE_DROP);
+    assert_int_equal(count_recovered(s), 1);
+    spool_close(s);
+}
+
+static void a_spare_from_a_killed_process_is_safe_to_use(void **state)
+{
+    (void)state;
+    struct spool_config config = small_config();
+    fake_reset();
+    now = 1000;
+    fake_power_off_at(3); /* before the name of the first segment is synced */
+    assert_null(open_spool(&config));
+    fake_power_on(FAKE_KEEP_ALL, 1);
+    struct spool *s = open_spool(&config);
+    struct draft *d = begin(s, 1, 100);
+    commit(d, 1, 1, NULL, 0);
+    (void)spool_turn(s, now);
+    assert_true(fake_worker_step(&fake_workers[0])); /* no other file is made meanwhile */
+    assert_int_equal(take(s, d), OK);
+    s = again(s, FAKE_DROP);
+    assert_int_equal(count_recovered(s), 1);
+    spool_close(s);
+}
+
 static void a_poisoned_segment_is_never_written_or_synced_again(void **state)
 {
     (void)state;
@@ -572,6 +607,29 @@ static void a_full_disk_refuses_mail_but_drains_and_recovers(void **state)
     assert_int_equal(put_message(s, last_id + 1, 20000, 2, &now), OK);
     s = again(s, FAKE_DROP);
     assert_int_equal(count_recovered(s), 1);
+    spool_close(s);
+}
+
+static void outcomes_in_the_reserve_are_durable(void **state)
+{
+    (void)state;
+    struct spool_recovered found;
+    struct spool *s  = fresh_spool();
+    uint64_t last_id = 0;
+    now              = settle(s, now);
+    fake.capacity    = 6 * (64 << 10);
+    fill_up(s, &last_id);
+    for (uint64_t i = 1; i <= 600; i++)
+        spool_note(s, last_id, 0, RCPT_WAITING, (uint16_t)i, 5, &a_deferral);
+    now = settle(s, now + 200);
+    assert_null(fake_find(&fake.cache, "reserve"));
+    assert_true(spool_is_idle(s));
+    s = again(s, FAKE_DROP);
+    while (spool_take_recovered(s, &found)) {
+        if (found.entry.id == last_id)
+            assert_int_equal(found.rcpts[0].attempts, 600);
+        content_release(found.content);
+    }
     spool_close(s);
 }
 
@@ -718,9 +776,12 @@ int main(void)
         cmocka_unit_test(what_was_refused_stays_away_as_long_as_its_segment_is_there),
         cmocka_unit_test(a_start_makes_durable_what_only_memory_holds),
         cmocka_unit_test(outcomes_survive_the_failed_sync_of_their_group),
+        cmocka_unit_test(the_first_failure_after_a_start_costs_nothing_older),
+        cmocka_unit_test(a_spare_from_a_killed_process_is_safe_to_use),
         cmocka_unit_test(a_poisoned_segment_is_never_written_or_synced_again),
         cmocka_unit_test(a_second_failure_ends_intake_until_a_restart),
         cmocka_unit_test(a_full_disk_refuses_mail_but_drains_and_recovers),
+        cmocka_unit_test(outcomes_in_the_reserve_are_durable),
         cmocka_unit_test(a_full_disk_is_no_obstacle_to_a_start),
         cmocka_unit_test(little_free_space_refuses_mail_and_says_so),
         cmocka_unit_test(a_spoiled_chunk_is_never_read_as_content),
