@@ -254,7 +254,7 @@ enum status net_read(struct net_conn *conn, void *into, size_t cap, size_t *got)
     in->arrived -= part;
     in->taken += part;
     stream_took(stream);
-    daemon_may_die();
+    daemon_may_die(false);
     *got = part;
     return OK;
 }
@@ -264,7 +264,7 @@ enum status net_write(struct net_conn *conn, const struct span *parts, size_t co
     struct sim_stream *stream = conn->stream;
     size_t all                = 0, left;
     *wrote                    = 0;
-    daemon_may_die();
+    daemon_may_die(false);
     if (conn->is_connecting)
         return AGAIN;
     if (stream == NULL || stream->is_broken)

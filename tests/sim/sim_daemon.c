@@ -53,6 +53,7 @@ struct sim_daemon {
     enum stage stage;
     unsigned operations; /* until the armed crash; 0: none */
     enum crash_kind armed;
+    bool only_at_disk;
     uint64_t away_ms, stop_by_ms; /* stop_by_ms 0: it was not asked to stop */
     unsigned next_crash;
     struct sim_event starts, crashes, looks, is_reaped;
@@ -85,12 +86,15 @@ static void read_log(struct sim_daemon *d)
     buf_clear(pending);
 }
 
-/* What it refused when its disk took nothing more may be on it all the same. */
+/* A disk that takes nothing more does not know the last outcomes; and what the product refused then
+ * may be on it all the same. */
 static void look_at_disk(const struct sim_daemon *d)
 {
     uint64_t now_ms = sim()->now_ms;
-    if (d->engine != NULL && spool_is_broken(engine_spool(d->engine)))
-        sources_on_broken_disk(now_ms > DISK_ERROR_MS ? now_ms - DISK_ERROR_MS : 0);
+    if (d->engine == NULL || !spool_is_broken(engine_spool(d->engine)))
+        return;
+    sources_on_broken_disk(now_ms > DISK_ERROR_MS ? now_ms - DISK_ERROR_MS : 0);
+    oracle_on_crash();
 }
 
 static void die(struct sim_daemon *d)
@@ -137,10 +141,12 @@ bool daemon_enter(void (*body)(void *argument), void *argument)
     return true;
 }
 
-void daemon_may_die(void)
+void daemon_may_die(bool is_at_disk)
 {
     struct sim_daemon *d = self();
-    if (!d->is_inside || d->operations == 0 || --d->operations > 0)
+    if (!d->is_inside || d->operations == 0 || (d->only_at_disk && !is_at_disk))
+        return;
+    if (--d->operations > 0)
         return;
     longjmp(d->way_out, 1);
 }
@@ -296,12 +302,13 @@ static void on_reaped(struct sim_event *event)
     if (d->stop_by_ms > 0 && sim()->now_ms > d->stop_by_ms)
         sim_break("interface", "it took more than %d ms to stop", STOP_MS_MAX);
     look_at_disk(d);
+    uint64_t faults = disk_faults();
     if (!daemon_enter(close_engine, d))
         return;
     sim_note("has stopped");
     check_nothing_left();
-    if (d->stop_by_ms == 0)
-        oracle_on_crash(); /* by itself: its disk does not know the last outcomes */
+    if (disk_faults() > faults)
+        oracle_on_crash(); /* the last outcomes may be lost */
     d->stop_by_ms = 0;
     d->stage      = after_stop[d->stage];
     if (d->stage != STAGE_ENDED)
@@ -325,8 +332,9 @@ static void on_crash(struct sim_event *event)
     if (at->kind == CRASH_STOP) {
         stop(d);
     } else if (at->operations > 0) {
-        d->armed      = at->kind;
-        d->operations = at->operations;
+        d->armed        = at->kind;
+        d->operations   = at->operations;
+        d->only_at_disk = at->only_at_disk;
     } else if (d->engine != NULL) {
         d->armed = at->kind;
         die(d);

@@ -16,6 +16,6 @@ bool daemon_has_ended(void);
 /* Runs the product's code.  false: it crashed meanwhile, and everything of it is gone. */
 bool daemon_enter(void (*body)(void *argument), void *argument);
 /* Called by the doors at each operation: here an armed crash falls. */
-void daemon_may_die(void);
+void daemon_may_die(bool is_at_disk);
 /* How long what the product has heard may be undone by a crash. */
 uint64_t daemon_window_ms(void);

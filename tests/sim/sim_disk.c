@@ -42,6 +42,7 @@ struct sim_disk {
     struct rename journal[JOURNAL_MAX];
     size_t journal_count;
     bool is_locked;
+    uint64_t faults;
 };
 
 /* In the product's memory. */
@@ -74,11 +75,16 @@ struct sim_disk *disk_new(void)
     return world_new(sizeof(struct sim_disk));
 }
 
-/* Faults come only to a product that is running: an error that nobody asked for at start-up is one
- * too, and is asked for like the others. */
 static bool breaks(void)
 {
-    return !plan_is_calm() && sim_chance(sim()->plan->faults.disk_error_permille);
+    bool strikes = !plan_is_calm() && sim_chance(sim()->plan->faults.disk_error_permille);
+    sim()->disk->faults += strikes;
+    return strikes;
+}
+
+uint64_t disk_faults(void)
+{
+    return sim()->disk->faults;
 }
 
 /* --- files --- */
@@ -164,7 +170,7 @@ static void free_gone(void)
     }
 }
 
-uint64_t disk_used(void)
+static uint64_t used_bytes(void)
 {
     uint64_t used         = 0;
     struct sim_file *file = NULL;
@@ -237,12 +243,30 @@ void disk_forget_process(void)
     free_gone();
 }
 
+static unsigned count_unsynced(void)
+{
+    unsigned count        = 0;
+    struct sim_file *file = NULL;
+    while ((file = file_after(file)) != NULL)
+        for (size_t i = 0; i < sectors_of(file->bytes); i++)
+            count += file->dirty[i];
+    return count;
+}
+
+static const char *const fate_texts[FATES] = {
+    [FATE_ALL]  = "all of them are written",
+    [FATE_NONE] = "none is written",
+    [FATE_SOME] = "some are written",
+    [FATE_TORN] = "some are written in part",
+};
+
 void disk_lose_power(void)
 {
     struct sim_file *file = NULL;
     enum fate fate        = (enum fate)sim_below(FATES);
     size_t count          = sim()->disk->journal_count;
     disk_forget_process();
+    sim_note("disk: %u sectors are unsynced, %s", count_unsynced(), fate_texts[fate]);
     write_journal(count > 0 ? (size_t)sim_below(count + 1) : 0);
     while ((file = file_after(file)) != NULL) {
         settle_sectors(file, fate);
@@ -251,10 +275,6 @@ void disk_lose_power(void)
         memcpy(file->name, file->durable_name, DISK_NAME_BYTES);
     }
     free_gone();
-    sim_note("power lost: %s", fate == FATE_ALL    ? "the disk has all"
-                               : fate == FATE_NONE ? "the disk has nothing unsynced"
-                               : fate == FATE_SOME ? "the disk has some sectors"
-                                                   : "the disk has torn sectors");
 }
 
 /* --- the door --- */
@@ -262,7 +282,7 @@ void disk_lose_power(void)
 enum status disk_open(struct disk **disk, const char *path, struct buf *error)
 {
     (void)path;
-    daemon_may_die();
+    daemon_may_die(true);
     if (sim()->disk->is_locked) {
         buf_put_text(error, "the spool is in use by another process");
         return EXISTS;
@@ -313,19 +333,19 @@ enum status disk_create(struct disk *disk, const char *name, uint64_t bytes,
                         struct disk_file **file)
 {
     (void)disk;
-    daemon_may_die();
+    daemon_may_die(true);
     if (file_named(name) != NULL)
         return failed(EXISTS, "create: exists");
-    if (disk_used() + bytes > sim()->plan->faults.disk_bytes)
+    if (used_bytes() + bytes > sim()->plan->faults.disk_bytes)
         return failed(NO_SPACE, "create: no space");
     if (breaks())
         return failed(IO_ERROR, "create: input/output error");
     struct sim_file *fresh = file_new(name, bytes);
     journal(fresh, name);
     fresh->durable_bytes = sim_below(bytes + 1); /* until the sync */
-    daemon_may_die();
+    daemon_may_die(true);
     sync_file(fresh);
-    daemon_may_die();
+    daemon_may_die(true);
     write_journal(sim()->disk->journal_count);
     *file = opened(fresh);
     free_gone();
@@ -336,7 +356,7 @@ enum status disk_create(struct disk *disk, const char *name, uint64_t bytes,
 enum status disk_open_file(struct disk *disk, const char *name, struct disk_file **file)
 {
     (void)disk;
-    daemon_may_die();
+    daemon_may_die(true);
     struct sim_file *found = file_named(name);
     if (found == NULL)
         return failed(NOT_FOUND, "open: no such file");
@@ -355,7 +375,7 @@ void disk_close_file(struct disk_file *file)
 enum status disk_unlink(struct disk *disk, const char *name)
 {
     (void)disk;
-    daemon_may_die();
+    daemon_may_die(true);
     struct sim_file *found = file_named(name);
     if (found == NULL)
         return failed(NOT_FOUND, "unlink: no such file");
@@ -367,7 +387,7 @@ enum status disk_unlink(struct disk *disk, const char *name)
 enum status disk_rename(struct disk *disk, const char *from, const char *to)
 {
     (void)disk;
-    daemon_may_die();
+    daemon_may_die(true);
     struct sim_file *found = file_named(from), *victim = file_named(to);
     if (found == NULL)
         return failed(NOT_FOUND, "rename: no such file");
@@ -384,7 +404,7 @@ enum status disk_rename(struct disk *disk, const char *from, const char *to)
 enum status disk_sync_directory(struct disk *disk)
 {
     (void)disk;
-    daemon_may_die();
+    daemon_may_die(true);
     if (breaks())
         return failed(IO_ERROR, "sync of the directory: input/output error");
     write_journal(sim()->disk->journal_count);
@@ -411,7 +431,7 @@ static void write_bytes(struct sim_file *file, uint64_t offset, struct span byte
 
 enum status disk_write(struct disk_file *file, uint64_t offset, struct span bytes)
 {
-    daemon_may_die();
+    daemon_may_die(true);
     if (breaks()) {
         write_bytes(file->at, offset, span_first(bytes, sim_below(bytes.len + 1)));
         return failed(IO_ERROR, "write: input/output error");
@@ -433,7 +453,7 @@ enum status disk_read(struct disk_file *file, uint64_t offset, void *into, size_
 
 enum status disk_sync(struct disk_file *file)
 {
-    daemon_may_die();
+    daemon_may_die(true);
     if (breaks()) {
         settle_sectors(file->at, FATE_SOME);
         return failed(IO_ERROR, "sync: input/output error");
@@ -446,7 +466,7 @@ enum status disk_sync(struct disk_file *file)
 enum status disk_space(struct disk *disk, uint64_t *free_bytes, uint64_t *total_bytes)
 {
     (void)disk;
-    uint64_t used = disk_used();
+    uint64_t used = used_bytes();
     *total_bytes  = sim()->plan->faults.disk_bytes;
     *free_bytes   = used < *total_bytes ? *total_bytes - used : 0;
     return OK;

@@ -13,5 +13,5 @@ struct sim_disk *disk_new(void);
 void disk_forget_process(void);
 /* The machine is gone: only what the disk has is left. */
 void disk_lose_power(void);
-/* Bytes of all files. */
-uint64_t disk_used(void);
+/* How many operations have failed so far. */
+uint64_t disk_faults(void);

@@ -174,7 +174,7 @@ static void make_faults(struct sim_plan *p)
     f->reset_permille      = coin() ? (unsigned)sim_below(100) : 0;
     f->freeze_permille     = sim_below(4) == 0 ? (unsigned)sim_below(40) : 0;
     f->disk_ms_max         = coin() ? 3 : sim_below(200);
-    f->disk_error_permille = sim_below(6) == 0 ? (unsigned)sim_between(1, 20) : 0;
+    f->disk_error_permille = sim_below(4) == 0 ? (unsigned)sim_between(1, 20) : 0;
     f->disk_bytes          = 64 << 20;
     f->dns_fail_permille   = coin() ? (unsigned)sim_below(200) : 0;
     f->dns_silent_permille = coin() ? (unsigned)sim_below(100) : 0;
@@ -182,16 +182,23 @@ static void make_faults(struct sim_plan *p)
     f->stall_permille      = (unsigned)sim_below(20);
 }
 
+static void draw_crash(struct plan_crash *crash)
+{
+    static const enum crash_kind kinds[] = {CRASH_POWER, CRASH_POWER, CRASH_KILL, CRASH_STOP};
+    *crash                               = (struct plan_crash){
+                                      .kind         = kinds[sim_below(COUNT(kinds))],
+                                      .at_ms        = sim_below(3) > 0 ? sim_below(2 * MINUTE) : sim_below(3 * HOUR),
+                                      .operations   = sim_below(4) == 0 ? 0 : (unsigned)sim_between(1, 30),
+                                      .only_at_disk = sim_below(3) > 0,
+                                      .away_ms      = coin() ? sim_below(5 * SECOND) : sim_below(2 * MINUTE),
+    };
+}
+
 static void make_crashes(struct sim_plan *p)
 {
     p->crash_count = (unsigned)sim_below(PLAN_CRASHES_MAX + 1);
     for (unsigned i = 0; i < p->crash_count; i++)
-        p->crashes[i] = (struct plan_crash){
-            .kind       = (enum crash_kind)sim_below(3),
-            .at_ms      = coin() ? sim_below(90 * SECOND) : sim_below(3 * HOUR),
-            .operations = coin() ? 0 : (unsigned)sim_between(1, 60),
-            .away_ms    = coin() ? sim_below(5 * SECOND) : sim_below(2 * MINUTE),
-        };
+        draw_crash(&p->crashes[i]);
 }
 
 static void make_limits(struct sim_plan *p)

@@ -103,6 +103,7 @@ struct plan_crash {
     enum crash_kind kind;
     uint64_t at_ms;
     unsigned operations; /* then so many more of disk and net, so that it may fall inside a turn */
+    bool only_at_disk;   /* so many of disk alone: likelier between a write and its sync */
     uint64_t away_ms;    /* until the next start */
 };
 
