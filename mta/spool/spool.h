@@ -87,7 +87,8 @@ enum status draft_write(struct draft *draft, struct span content);
  * no more from the client). */
 bool draft_should_wait(const struct draft *draft);
 uint64_t draft_bytes(const struct draft *draft);
-/* A finished or unfinished draft is forgotten; nothing of it will be found at recovery. */
+/* A finished or unfinished draft is forgotten; nothing of it will be found at recovery.  One whose
+ * commit is on its way to the disk comes to its end unheard: it may be found. */
 void draft_abort(struct draft *draft);
 /*
  * Asks for durability.  Entry and recipients are copied before the call returns.  'ends' are
