@@ -112,7 +112,7 @@ static void requeue(struct engine *e, const struct spool_recovered *found)
     for (size_t i = 0; i < found->rcpt_count; i++) {
         const struct spool_rcpt *rcpt = &found->rcpts[i];
         uint32_t index                = message_add_rcpt(m, &rcpt->envelope); /* may move them */
-        restore_rcpt(&m->rcpts[index], rcpt);
+        restore_rcpt(message_rcpt(m, index), rcpt);
         due_in[i] = clipped(rcpt->next_wall_ms, e->wall_ms, wait_max);
     }
     uint64_t lifetime = m->expire_wall_ms - m->arrival_wall_ms;
@@ -173,7 +173,7 @@ static void answer_checkpoint(struct engine *e, uint64_t id)
     uint32_t *indexes        = mem_new_array(live, sizeof *indexes);
     struct queue_row row;
     for (uint32_t i = 0; m != NULL && i < m->rcpt_count; i++) {
-        const struct recipient *r = &m->rcpts[i];
+        const struct recipient *r = message_rcpt(m, i);
         if (r->state == RCPT_ENDED)
             continue;
         must(count < live);

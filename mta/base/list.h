@@ -77,6 +77,16 @@ static inline struct list *list_next(const struct list *head, const struct list 
     return node->next == head ? NULL : node->next;
 }
 
+static inline struct list *list_last(const struct list *head)
+{
+    return list_is_empty(head) ? NULL : head->prev;
+}
+
+static inline struct list *list_before(const struct list *head, const struct list *node)
+{
+    return node->prev == head ? NULL : node->prev;
+}
+
 /* The first, no longer linked; NULL when empty. */
 static inline struct list *list_take(struct list *head)
 {

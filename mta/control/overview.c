@@ -179,7 +179,7 @@ void overview_progress(const struct message *m, struct buf *into)
 {
     uint64_t delivered = 0, held = 0, waiting = 0, ended = 0;
     for (uint32_t i = 0; i < m->rcpt_count; i++) {
-        const struct recipient *r = &m->rcpts[i];
+        const struct recipient *r = message_rcpt(m, i);
         bool is_good              = is_delivered(r);
         delivered += is_good;
         held += r->state == RCPT_HELD;

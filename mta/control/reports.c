@@ -128,7 +128,7 @@ static void write_report(struct reports *reports, const struct message *m,
     struct buf original   = {0};
     struct dsn_rcpt *rows = mem_new_array(report->count, sizeof *rows);
     for (size_t i = 0; i < report->count; i++)
-        describe(m, &m->rcpts[report->rcpts[i]], report->action, &rows[i]);
+        describe(m, message_rcpt(m, report->rcpts[i]), report->action, &rows[i]);
 
     msgid_text(m->id, queue_id);
     (void)snprintf(message_id, sizeof message_id, "%s.%llu.%llu@%s", queue_id,
@@ -226,7 +226,7 @@ static bool make_one(struct reports *reports, struct message *m, enum dsn_action
     struct report *report = mem_new(sizeof *report);
     *report               = (struct report){.kind = REPORTS_KIND, .id = m->id, .action = action};
     for (; *at < m->rcpt_count && report->count < REPORT_RCPTS_MAX; ++*at)
-        if (is_told_by(&m->rcpts[*at], action))
+        if (is_told_by(message_rcpt(m, *at), action))
             report->rcpts[report->count++] = *at;
     bool is_made = report->count > 0 && submit(reports, m, report, wall_ms);
     if (is_made) {

@@ -66,7 +66,7 @@ static bool is_wanted(const struct control_client *client, const struct message 
     const struct control_walk *w = &client->walk;
     if (w->form == FORM_SHOW)
         return rcpt < m->rcpt_count;
-    return rcpt < m->rcpt_count && m->rcpts[rcpt].state != RCPT_ENDED &&
+    return rcpt < m->rcpt_count && message_rcpt(m, rcpt)->state != RCPT_ENDED &&
            queue_matches(client->control->world.queue, &w->selector, m, rcpt, at->now_ms,
                          at->wall_ms);
 }

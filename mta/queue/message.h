@@ -15,7 +15,10 @@
 struct batch;
 struct flow;
 
-enum { RECIPIENT_HOT_BYTES_MAX = 64 };
+enum {
+    RECIPIENT_HOT_BYTES_MAX = 64,
+    MESSAGE_CHUNK_RCPTS     = 64, /* allotted at once for those who join */
+};
 
 /* The last try, shared by all recipients that got the same reply. */
 struct attempt_note {
@@ -26,13 +29,14 @@ struct attempt_note {
 /* What an operator asked for while the recipient was in a job. */
 enum rcpt_wish { RCPT_WISH_NONE, RCPT_WISH_HOLD, RCPT_WISH_CANCEL };
 
-/* One person to reach.  Its index in message->rcpts is its name in the spool, and never changes. */
+/* One person to reach.  Its index in the message is its name in the spool, and never changes. */
 struct recipient {
     const char *address;
     const char *orcpt;         /* "" if none */
     struct recipient *next;    /* in its batch */
     struct batch *batch;       /* NULL once it waits for nothing more */
     struct attempt_note *last; /* NULL before the first try */
+    uint32_t index;
     uint16_t attempts;
     uint8_t state;     /* enum rcpt_state */
     uint8_t notify;    /* enum envelope_notify */
@@ -57,22 +61,47 @@ struct message {
     struct heap_node expiry, report, delay; /* the queue's clocks for it */
     uint64_t expire_ms;
     struct list batches;
+    /* message_rcpt() finds them: those it was accepted with stand in one piece, those who joined
+     * later in chunks of MESSAGE_CHUNK_RCPTS, because pointers to the first ones must hold. */
     struct recipient *rcpts;
-    uint32_t rcpt_count, rcpt_cap;
-    uint32_t live;      /* not ENDED */
-    uint32_t busy;      /* in jobs */
-    uint32_t resting;   /* deferred or held: nothing happens to them soon */
-    uint32_t owing;     /* OWES_FAILURE or OWES_SUCCESS */
-    bool is_reporting;  /* FACT_REPORT_DUE was given, and no answer has come */
-    struct arena arena; /* all its texts */
+    uint32_t first_count, rcpt_cap;
+    struct recipient **chunks;
+    uint32_t chunk_count, chunk_cap;
+    uint32_t rcpt_count; /* all */
+    uint32_t live;       /* not ENDED */
+    uint32_t busy;       /* in jobs */
+    uint32_t resting;    /* deferred or held: nothing happens to them soon */
+    uint32_t owing;      /* OWES_FAILURE or OWES_SUCCESS */
+    bool is_reporting;   /* FACT_REPORT_DUE was given, and no answer has come */
+    bool is_sealed;      /* the queue has it: pointers to recipients hold */
+    bool is_open;        /* recipients may join: it is not done when all have ended */
+    struct list in_open; /* the queue's, while it is */
+    struct arena arena;  /* all its texts */
 };
 
 /* Texts of 'envelope', 'flow' and 'message_id' are copied.  Recipients begin in RCPT_WAITING. */
 struct message *message_new(uint64_t id, const struct envelope *envelope);
 void message_set_flow(struct message *m, struct span flow);
 void message_set_message_id(struct message *m, struct span message_id);
-/* Returns the new recipient's index.  Pointers to recipients hold only when the last one is in. */
+/* Returns the new recipient's index.  Pointers to recipients hold only once the message is sealed.
+ */
 uint32_t message_add_rcpt(struct message *m, const struct envelope_rcpt *rcpt);
+/* The recipients stay where they are from now on, and take no more room than they need. */
+void message_seal(struct message *m);
+
+static inline struct envelope_rcpt recipient_envelope(const struct recipient *r)
+{
+    return (struct envelope_rcpt){.address = r->address, .orcpt = r->orcpt, .notify = r->notify};
+}
+
+static inline struct recipient *message_rcpt(const struct message *m, uint32_t index)
+{
+    if (index < m->first_count)
+        return &m->rcpts[index];
+    index -= m->first_count;
+    return &m->chunks[index / MESSAGE_CHUNK_RCPTS][index % MESSAGE_CHUNK_RCPTS];
+}
+
 /* It must not be in a queue.  The content stays the caller's. */
 void message_free(struct message *m);
 /* What it costs in memory, about. */

@@ -23,6 +23,7 @@ struct queue *queue_new(const struct queue_policy *policy, uint64_t seed)
     table_init(&q->sites, rng_next(&q->rng));
     table_init(&q->operators, rng_next(&q->rng));
     table_init(&q->flows, rng_next(&q->rng));
+    list_init(&q->open);
     list_init(&q->unrouted);
     list_init(&q->runnable);
     list_init(&q->idle_domains);
@@ -143,20 +144,11 @@ static void place_all(struct queue *q, struct message *m)
     }
 }
 
-/* The list of recipients has its final length now. */
-static void fit_memory(struct message *m)
-{
-    if (m->rcpt_count > 0 && m->rcpt_count < m->rcpt_cap) {
-        m->rcpts    = mem_resize(m->rcpts, m->rcpt_count * sizeof m->rcpts[0]);
-        m->rcpt_cap = m->rcpt_count;
-    }
-}
-
 void queue_accept(struct queue *q, struct message *m, uint64_t expire_in_ms,
                   const uint64_t *due_in_ms, uint64_t now_ms)
 {
     queue_set_clock(q, now_ms);
-    fit_memory(m);
+    message_seal(m);
     m->flow = meet_flow(q, span_of(m->flow_name));
     m->flow->messages++;
     table_insert(&q->messages, &m->by_id, span_make((const char *)&m->id, sizeof m->id));
@@ -170,6 +162,64 @@ void queue_accept(struct queue *q, struct message *m, uint64_t expire_in_ms,
     q->accepted += m->live - m->owing;
     place_all(q, m);
     end_arm_delay(q, m, expire_in_ms);
+    if (m->is_open)
+        list_push(&q->open, &m->in_open);
+    end_check(q, m);
+}
+
+/* --- others join --- */
+
+/* What waits of the message in that domain, if it is among the newest there. */
+static struct batch *find_growing(const struct domain *d, const struct message *m)
+{
+    struct list *n = list_last(&d->batches);
+    for (int i = 0; i < QUEUE_JOIN_STEPS && n != NULL; i++, n = list_before(&d->batches, n)) {
+        struct batch *b = CONTAINER_OF(n, struct batch, in_domain);
+        if (b->message == m && (b->state == BATCH_READY || b->state == BATCH_UNROUTED))
+            return b;
+    }
+    return NULL;
+}
+
+static void join(struct queue *q, struct message *m, struct recipient *r)
+{
+    struct domain *d = route_domain(q, address_domain(span_of(r->address)));
+    struct batch *b  = find_growing(d, m);
+    if (b != NULL) {
+        list_move(&d->batches, &b->in_domain); /* the next is as quick to find it */
+        place_grow(q, b, r);
+        return;
+    }
+    b = place_new(q, m, d);
+    batch_push(b, r);
+    place_waiting(q, b, false);
+}
+
+void queue_append(struct queue *q, struct message *m, const struct message *joins, uint64_t now_ms)
+{
+    uint32_t first = m->rcpt_count;
+    must(m->is_open);
+    queue_set_clock(q, now_ms);
+    q->message_bytes -= message_memory(m);
+    for (uint32_t i = 0; i < joins->rcpt_count; i++) {
+        struct envelope_rcpt rcpt = recipient_envelope(message_rcpt(joins, i));
+        (void)message_add_rcpt(m, &rcpt);
+    }
+    q->message_bytes += message_memory(m);
+    m->live += joins->rcpt_count;
+    q->live += joins->rcpt_count;
+    q->accepted += joins->rcpt_count;
+    for (uint32_t i = first; i < m->rcpt_count; i++)
+        join(q, m, message_rcpt(m, i));
+    end_arm_delay_again(q, m, first);
+}
+
+void queue_close_message(struct queue *q, struct message *m, uint64_t now_ms)
+{
+    must(m->is_open);
+    queue_set_clock(q, now_ms);
+    m->is_open = false;
+    list_remove(&m->in_open);
     end_check(q, m);
 }
 
@@ -249,7 +299,7 @@ static void unfold(const struct fact *from, struct queue_fact *to)
         .window        = from->window,
     };
     if (from->kind == FACT_RCPT || from->kind == FACT_DOUBT)
-        to->rcpt = &from->message->rcpts[from->rcpt_index];
+        to->rcpt = message_rcpt(from->message, from->rcpt_index);
     if (from->via != NULL) {
         memcpy(to->host, from->via->host, sizeof to->host);
         memcpy(to->ip, from->via->ip, sizeof to->ip);

@@ -32,10 +32,16 @@ void queue_set_policy(struct queue *q, const struct queue_policy *policy, uint64
 
 /*
  * Takes a message that is durable.  'expire_in_ms' from now.  Recovered recipients come with state,
- * attempts, last set and their next try in 'due_in_ms' (NULL: all now).
+ * attempts, last set and their next try in 'due_in_ms' (NULL: all now).  One that is_open stays
+ * until queue_close_message(), also when all its recipients have ended.
  */
 void queue_accept(struct queue *q, struct message *m, uint64_t expire_in_ms,
                   const uint64_t *due_in_ms, uint64_t now_ms);
+/* The recipients of 'joins', durable as well, go on as the last ones of 'm', which is open.  Those
+ * of a domain go out with what waits there of the same message.  'joins' stays the caller's. */
+void queue_append(struct queue *q, struct message *m, const struct message *joins, uint64_t now_ms);
+/* Nobody joins it any more. */
+void queue_close_message(struct queue *q, struct message *m, uint64_t now_ms);
 
 /* --- routes --- */
 
@@ -154,7 +160,8 @@ bool queue_site_of(const struct queue *q, struct span domain, uint64_t now_ms,
                    struct site_row *row);
 
 struct queue_stats {
-    size_t messages, recipients, ready, deferred, held, busy, unrouted, owing;
+    size_t messages; /* that have recipients to reach */
+    size_t recipients, ready, deferred, held, busy, unrouted, owing;
     size_t sites, sites_backoff, flows, domains;
     unsigned jobs;
     uint64_t accepted, delivered, failed, expired, cancelled, deferrals, in_doubt;

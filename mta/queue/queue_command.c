@@ -37,9 +37,8 @@ static uint32_t choose(struct order *o, struct batch *b)
     struct message *m = b->message;
     uint32_t chosen   = 0;
     for (struct recipient *r = b->first; r != NULL; r = r->next) {
-        r->is_chosen =
-            concerns(o->command, r) &&
-            queue_matches(o->q, o->selector, m, (uint32_t)(r - m->rcpts), o->q->now_ms, o->wall_ms);
+        r->is_chosen = concerns(o->command, r) &&
+                       queue_matches(o->q, o->selector, m, r->index, o->q->now_ms, o->wall_ms);
         chosen += r->is_chosen;
     }
     return chosen;

@@ -58,7 +58,7 @@ void end_note(struct queue *q, struct message *m, struct recipient *r, const str
     struct fact *fact = end_add_fact(q, FACT_RCPT, m);
     fact->outcome     = (uint8_t)news->outcome;
     fact->state       = (uint8_t)news->state;
-    fact->rcpt_index  = (uint32_t)(r - m->rcpts);
+    fact->rcpt_index  = r->index;
     fact->is_relayed  = news->is_relayed;
     fact->next_in_ms  = news->next_in_ms;
     fact->delay_ms    = age_ms(q, m);
@@ -96,7 +96,9 @@ static void give_report(struct queue *q, struct message *m)
 
 void end_check(struct queue *q, struct message *m)
 {
-    if (m->live == 0) {
+    if (m->live == 0 && m->is_open) {
+        return; /* queue_close_message() asks again */
+    } else if (m->live == 0) {
         finish(q, m);
     } else if (m->owing > 0 && !m->is_reporting) {
         uint32_t moving = m->live - m->owing - m->resting;
@@ -121,7 +123,7 @@ void queue_reported(struct queue *q, struct message *m, const uint32_t *rcpts, s
     m->is_reporting = false;
     for (size_t i = 0; i < count; i++) {
         must(rcpts[i] < m->rcpt_count);
-        recipient_set_state(m, &m->rcpts[rcpts[i]], RCPT_ENDED);
+        recipient_set_state(m, message_rcpt(m, rcpts[i]), RCPT_ENDED);
     }
     q->owing -= count;
     q->live -= count;
@@ -214,10 +216,10 @@ void end_expire_due(struct queue *q)
 
 /* --- delay reports --- */
 
-static bool wants_any(const struct message *m)
+static bool wants_any(const struct message *m, uint32_t first)
 {
-    for (uint32_t i = 0; i < m->rcpt_count; i++)
-        if (recipient_wants_delay_report(m, &m->rcpts[i]))
+    for (uint32_t i = first; i < m->rcpt_count; i++)
+        if (recipient_wants_delay_report(m, message_rcpt(m, i)))
             return true;
     return false;
 }
@@ -231,16 +233,23 @@ void end_arm_delay(struct queue *q, struct message *m, uint64_t expire_in_ms)
                             ? m->expire_wall_ms - m->arrival_wall_ms
                             : expire_in_ms;
     uint64_t age      = life_ms > expire_in_ms ? life_ms - expire_in_ms : 0;
-    if (after_ms > 0 && age < after_ms && wants_any(m))
+    if (after_ms > 0 && age < after_ms && wants_any(m, 0))
         heap_push(&q->delays, &m->delay, q->now_ms + after_ms - age);
+}
+
+void end_arm_delay_again(struct queue *q, struct message *m, uint32_t first)
+{
+    uint64_t after_ms = q->policy.retry.delay_report_ms;
+    if (after_ms > 0 && !heap_holds(&q->delays, &m->delay) && wants_any(m, first))
+        heap_push(&q->delays, &m->delay, q->now_ms + after_ms);
 }
 
 static void give_delay(struct queue *q, struct message *m)
 {
-    if (!wants_any(m))
+    if (!wants_any(m, 0))
         return;
     for (uint32_t i = 0; i < m->rcpt_count; i++)
-        m->rcpts[i].is_late_told |= recipient_wants_delay_report(m, &m->rcpts[i]);
+        message_rcpt(m, i)->is_late_told |= recipient_wants_delay_report(m, message_rcpt(m, i));
     end_add_fact(q, FACT_DELAY_DUE, m);
 }
 

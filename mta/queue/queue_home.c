@@ -190,7 +190,7 @@ static void defer(struct homecoming *h, const struct job_rcpt *jr)
 static void doubt(struct homecoming *h, const struct job_rcpt *jr)
 {
     struct fact *fact = end_add_fact(h->q, FACT_DOUBT, h->m);
-    fact->rcpt_index  = (uint32_t)(jr->recipient - h->m->rcpts);
+    fact->rcpt_index  = jr->recipient->index;
     fact->state       = jr->recipient->state;
     fact->site        = h->site;
     fact->via         = h->via;

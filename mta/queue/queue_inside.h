@@ -17,7 +17,8 @@
 #include "mta/queue/site.h"
 
 enum {
-    QUEUE_IDLE_MS = 600000, /* how long a site's window and a domain's route are remembered */
+    QUEUE_IDLE_MS    = 600000, /* how long a site's window and a domain's route are remembered */
+    QUEUE_JOIN_STEPS = 64,     /* batches of a domain looked at for one that may grow */
     QUEUE_IDLE_DOMAINS_MAX = 50000,
     QUEUE_IDLE_SITES_MAX   = 20000,
     QUEUE_ROUTE_MS_MIN     = 1000,  /* a route that expires at once could never be used */
@@ -33,6 +34,7 @@ struct queue {
     uint64_t wall_ms, wall_at_ms; /* the wall clock, as it was told last, and when */
 
     struct table messages, domains, sites, operators, flows;
+    struct list open;                      /* messages that recipients may join */
     struct list unrouted;                  /* domains to be asked for */
     struct list runnable;                  /* sites, in turn */
     struct heap due;                       /* deferred batches */
@@ -66,6 +68,8 @@ uint64_t queue_next_id(struct queue *q);
 /* An empty batch, nowhere. */
 struct batch *place_new(struct queue *q, struct message *m, struct domain *d);
 void place_free(struct queue *q, struct batch *b);
+/* One that stands ready, or waits for a route, takes another recipient. */
+void place_grow(struct queue *q, struct batch *b, struct recipient *r);
 void place_out(struct queue *q, struct batch *b);
 /* READY at its site, or UNROUTED until its domain has a route. */
 void place_waiting(struct queue *q, struct batch *b, bool at_front);
@@ -137,3 +141,5 @@ void end_expire_due(struct queue *q);
 void end_report_due(struct queue *q);
 void end_delay_due(struct queue *q);
 void end_arm_delay(struct queue *q, struct message *m, uint64_t expire_in_ms);
+/* For recipients from 'first' on, who have just joined. */
+void end_arm_delay_again(struct queue *q, struct message *m, uint32_t first);

@@ -75,7 +75,7 @@ void queue_describe(const struct queue *q, const struct message *m, uint32_t rcp
 {
     (void)q;
     must(rcpt < m->rcpt_count);
-    const struct recipient *r = &m->rcpts[rcpt];
+    const struct recipient *r = message_rcpt(m, rcpt);
     *row = (struct queue_row){.message = m, .rcpt = r, .site = "", .status = "failed"};
     if (r->batch != NULL)
         describe_live(r, now_ms, row);
@@ -109,7 +109,7 @@ static bool site_matches(const char *pattern, const struct recipient *r)
 bool queue_matches(const struct queue *q, const struct selector *selector, const struct message *m,
                    uint32_t rcpt, uint64_t now_ms, uint64_t wall_ms)
 {
-    const struct recipient *r = &m->rcpts[rcpt];
+    const struct recipient *r = message_rcpt(m, rcpt);
     if (selector->id != 0 && selector->id != m->id)
         return false;
     if (selector->older_ms > 0 && wall_ms < m->arrival_wall_ms + selector->older_ms)
@@ -210,10 +210,18 @@ static size_t count_backoffs(const struct queue *q)
     return count;
 }
 
+static size_t count_ended_open(const struct queue *q)
+{
+    size_t count = 0;
+    for (const struct list *n = list_first(&q->open); n != NULL; n = list_next(&q->open, n))
+        count += CONTAINER_OF(n, struct message, in_open)->live == 0;
+    return count;
+}
+
 void queue_stats(const struct queue *q, struct queue_stats *stats)
 {
     *stats = (struct queue_stats){
-        .messages      = q->messages.count,
+        .messages      = q->messages.count - count_ended_open(q),
         .recipients    = q->live,
         .ready         = q->waits[BATCH_READY],
         .deferred      = q->waits[BATCH_DEFERRED],

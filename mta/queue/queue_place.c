@@ -28,19 +28,19 @@ static bool is_resting(enum batch_state state)
     return state == BATCH_DEFERRED || state == BATCH_HELD;
 }
 
-static void count_in(struct queue *q, struct batch *b, enum batch_state state)
+static void count_in(struct queue *q, struct batch *b, enum batch_state state, uint32_t count)
 {
     struct domain *d = b->domain;
-    q->waits[state] += b->count;
-    d->waits[state] += b->count;
-    d->total += b->count;
+    q->waits[state] += count;
+    d->waits[state] += count;
+    d->total += count;
     if (is_resting(state))
-        b->message->resting += b->count;
+        b->message->resting += count;
     if (state == BATCH_BUSY)
-        b->message->busy += b->count;
+        b->message->busy += count;
     if (d->site != NULL) {
-        d->site->waits[state] += b->count;
-        d->site->total += b->count;
+        d->site->waits[state] += count;
+        d->site->total += count;
         idle_note_site(q, d->site);
     }
     idle_note_domain(q, d);
@@ -69,7 +69,14 @@ static void enter(struct queue *q, struct batch *b, enum batch_state state)
 {
     must(b->count > 0);
     batch_set_state(b, state);
-    count_in(q, b, state);
+    count_in(q, b, state, b->count);
+}
+
+void place_grow(struct queue *q, struct batch *b, struct recipient *r)
+{
+    must(b->state == BATCH_READY || b->state == BATCH_UNROUTED);
+    batch_push(b, r);
+    count_in(q, b, (enum batch_state)b->state, 1);
 }
 
 void place_out(struct queue *q, struct batch *b)

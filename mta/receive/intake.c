@@ -149,7 +149,7 @@ static void write_trace(struct intake_mail *mail, const struct header_trace *fro
     struct header_trace trace = *from;
     trace.id                  = msgid_text(m->id, id);
     trace.by                  = mail->intake->settings->hostname;
-    trace.rcpt                = m->rcpt_count == 1 ? m->rcpts[0].address : NULL;
+    trace.rcpt                = m->rcpt_count == 1 ? message_rcpt(m, 0)->address : NULL;
     trace.wall_ms             = mail->wall_ms;
     header_write_received(&mail->trace, &trace);
     (void)snprintf(mail->ip, sizeof mail->ip, "%s", from->client_ip);
@@ -303,9 +303,7 @@ void intake_commit(struct intake_mail *mail, void *owner, uint64_t wall_ms)
     describe(mail, &entry);
     struct envelope_rcpt *rcpts = mem_new_array(m->rcpt_count, sizeof *rcpts);
     for (uint32_t i = 0; i < m->rcpt_count; i++)
-        rcpts[i] = (struct envelope_rcpt){.address = m->rcpts[i].address,
-                                          .orcpt   = m->rcpts[i].orcpt,
-                                          .notify  = m->rcpts[i].notify};
+        rcpts[i] = recipient_envelope(message_rcpt(m, i));
     mail->owner         = owner;
     mail->is_committing = true;
     list_push(&intake->committing, &mail->in_committing);
