@@ -21,6 +21,8 @@ char *buf_reserve(struct buf *b, size_t more);
 void buf_put(struct buf *b, struct span bytes);
 void buf_put_text(struct buf *b, const char *text);
 void buf_put_byte(struct buf *b, char byte);
+/* In decimal; buf_printf() takes ten times as long. */
+void buf_put_number(struct buf *b, uint64_t number);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Drops the first n bytes. */
 void buf_drop(struct buf *b, size_t n);

@@ -3,16 +3,6 @@
 #include <string.h>
 #include <xxhash.h>
 
-struct span span_of(const char *text)
-{
-    return text == NULL ? (struct span){"", 0} : (struct span){text, strlen(text)};
-}
-
-struct span span_make(const char *at, size_t len)
-{
-    return (struct span){at, len};
-}
-
 bool span_equals(struct span a, struct span b)
 {
     return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
@@ -62,29 +52,12 @@ int span_compare(struct span a, struct span b)
     return (a.len > b.len) - (a.len < b.len);
 }
 
-size_t span_find(struct span s, char byte)
-{
-    const char *at = s.len == 0 ? NULL : memchr(s.at, byte, s.len);
-    return at == NULL ? s.len : (size_t)(at - s.at);
-}
-
 size_t span_find_text(struct span s, struct span needle)
 {
     if (needle.len == 0)
         return 0;
     const char *at = s.len == 0 ? NULL : memmem(s.at, s.len, needle.at, needle.len);
     return at == NULL ? s.len : (size_t)(at - s.at);
-}
-
-struct span span_skip(struct span s, size_t n)
-{
-    n = n < s.len ? n : s.len;
-    return n == 0 ? s : (struct span){s.at + n, s.len - n};
-}
-
-struct span span_first(struct span s, size_t n)
-{
-    return (struct span){s.at, n < s.len ? n : s.len};
 }
 
 static bool is_blank(char c)
@@ -124,6 +97,13 @@ bool span_to_number(struct span s, uint64_t max, uint64_t *value)
     }
     *value = number;
     return true;
+}
+
+void span_copy_text(struct span s, char *into, size_t cap)
+{
+    struct span kept = span_first(s, cap - 1);
+    memcpy(into, kept.at, kept.len);
+    into[kept.len] = '\0';
 }
 
 uint64_t span_hash(struct span s, uint64_t seed)

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct span {
     const char *at;
@@ -20,8 +21,14 @@ struct span {
     }
 
 /* A span over a NUL-terminated string; NULL gives the empty span. */
-struct span span_of(const char *text);
-struct span span_make(const char *at, size_t len);
+static inline struct span span_of(const char *text)
+{
+    return text == NULL ? (struct span){"", 0} : (struct span){text, strlen(text)};
+}
+static inline struct span span_make(const char *at, size_t len)
+{
+    return (struct span){at, len};
+}
 
 bool span_equals(struct span a, struct span b);
 bool span_equals_nocase(struct span a, struct span b);
@@ -35,14 +42,25 @@ bool span_ends_nocase(struct span s, struct span suffix);
 int span_compare(struct span a, struct span b);
 
 /* The index of the first 'byte', or s.len if there is none. */
-size_t span_find(struct span s, char byte);
+static inline size_t span_find(struct span s, char byte)
+{
+    const char *at = s.len == 0 ? NULL : (const char *)memchr(s.at, byte, s.len);
+    return at == NULL ? s.len : (size_t)(at - s.at);
+}
 /* The index of the first 'needle', or s.len if there is none. */
 size_t span_find_text(struct span s, struct span needle);
 
 /* Without the first n bytes; n is clipped to the length. */
-struct span span_skip(struct span s, size_t n);
+static inline struct span span_skip(struct span s, size_t n)
+{
+    n = n < s.len ? n : s.len;
+    return n == 0 ? s : (struct span){s.at + n, s.len - n};
+}
 /* The first n bytes; n is clipped to the length. */
-struct span span_first(struct span s, size_t n);
+static inline struct span span_first(struct span s, size_t n)
+{
+    return (struct span){s.at, n < s.len ? n : s.len};
+}
 /* Without spaces, tabs, CR and LF at both ends. */
 struct span span_trim(struct span s);
 
@@ -54,6 +72,9 @@ bool span_cut(struct span *s, char byte, struct span *part);
 
 /* Decimal digits only, the whole span, at most 'max'; false otherwise and *value is untouched. */
 bool span_to_number(struct span s, uint64_t max, uint64_t *value);
+
+/* The text with a NUL behind it, cut to what 'cap' (> 0) bytes hold. */
+void span_copy_text(struct span s, char *into, size_t cap);
 
 /* A seeded hash for tables; not for disk, not for secrets. */
 uint64_t span_hash(struct span s, uint64_t seed);

@@ -3,7 +3,7 @@
  * The calendar by arithmetic: gmtime_r() would take glibc's time zone lock on every log line.
  */
 #include "mta/mail/date.h"
-#include <stdio.h>
+#include <string.h>
 
 #define DATE_WALL_MS_MAX 253402300799999u /* the last of 9999, beyond it no form has room */
 
@@ -45,21 +45,49 @@ static struct date date_of(uint64_t wall_ms)
     return d;
 }
 
+/* The last 'digits' digits of 'value'; returns where the next thing goes. */
+static char *put_digits(char *at, unsigned value, int digits)
+{
+    for (int i = digits - 1; i >= 0; i--, value /= 10)
+        at[i] = (char)('0' + value % 10);
+    return at + digits;
+}
+
+static char *put_text(char *at, const char *text)
+{
+    size_t len = strlen(text);
+    memcpy(at, text, len + 1);
+    return at + len;
+}
+
+static char *put_time(char *at, const struct date *d)
+{
+    at = put_text(put_digits(at, d->hour, 2), ":");
+    at = put_text(put_digits(at, d->minute, 2), ":");
+    return put_digits(at, d->second, 2);
+}
+
 const char *date_rfc5322(uint64_t wall_ms, char into[DATE_TEXT_BYTES])
 {
-    static const char days[][4]   = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    static const char days[][8]   = {"Sun, ", "Mon, ", "Tue, ", "Wed, ", "Thu, ", "Fri, ", "Sat, "};
+    static const char months[][8] = {" Jan ", " Feb ", " Mar ", " Apr ", " May ", " Jun ",
+                                     " Jul ", " Aug ", " Sep ", " Oct ", " Nov ", " Dec "};
     struct date d                 = date_of(wall_ms);
-    (void)snprintf(into, DATE_TEXT_BYTES, "%s, %u %s %u %02u:%02u:%02u +0000", days[d.weekday],
-                   d.day, months[d.month - 1], d.year, d.hour, d.minute, d.second);
+    char *at                      = put_text(into, days[d.weekday]);
+    at                            = put_digits(at, d.day, d.day < 10 ? 1 : 2);
+    at                            = put_text(at, months[d.month - 1]);
+    at                            = put_text(put_digits(at, d.year, 4), " ");
+    (void)put_text(put_time(at, &d), " +0000");
     return into;
 }
 
 const char *date_rfc3339(uint64_t wall_ms, char into[DATE_TEXT_BYTES])
 {
     struct date d = date_of(wall_ms);
-    (void)snprintf(into, DATE_TEXT_BYTES, "%u-%02u-%02uT%02u:%02u:%02u.%03uZ", d.year, d.month,
-                   d.day, d.hour, d.minute, d.second, d.ms);
+    char *at      = put_text(put_digits(into, d.year, 4), "-");
+    at            = put_text(put_digits(at, d.month, 2), "-");
+    at            = put_text(put_digits(at, d.day, 2), "T");
+    at            = put_text(put_time(at, &d), ".");
+    (void)put_text(put_digits(at, d.ms, 3), "Z");
     return into;
 }

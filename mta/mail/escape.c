@@ -83,10 +83,29 @@ bool text_is_ascii(struct span text)
     return (seen & high) == 0;
 }
 
+static bool is_printable(char c)
+{
+    return c >= ' ' && c < 0x7f;
+}
+
+/* How many bytes at the start are printable ASCII: nearly always all. */
+static size_t printable_bytes(struct span text)
+{
+    size_t n = 0;
+    while (n < text.len && is_printable(text.at[n]))
+        n++;
+    return n;
+}
+
 static void escape(struct span from, size_t max, uint32_t point_max, struct buf *into)
 {
     size_t end = max > SIZE_MAX - into->len ? SIZE_MAX : into->len + max;
     while (from.len > 0) {
+        struct span plain = span_first(span_first(from, printable_bytes(from)), end - into->len);
+        buf_put(into, plain);
+        from = span_skip(from, plain.len);
+        if (from.len == 0)
+            return;
         uint32_t point  = 0;
         size_t n        = utf8_decode(from, &point);
         bool is_kept    = n > 0 && point <= point_max && !utf8_is_control(point);

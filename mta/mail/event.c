@@ -3,7 +3,6 @@
 #include "mta/base/fault.h"
 #include "mta/mail/date.h"
 #include "mta/mail/escape.h"
-#include <stdio.h>
 
 enum { EVENT_TEXT_BYTES_MAX = 1024 };
 
@@ -32,20 +31,21 @@ void event_begin(struct event_log *log, enum event event, uint64_t wall_ms)
     log->is_muted = rows[event].level > log->level;
     if (log->is_muted)
         return;
-    const char *text = date_rfc3339(wall_ms, time);
-    if (log->format == EVENT_JSON)
-        buf_printf(&log->pending, "{\"time\":\"%s\",\"event\":\"%s\"", text, rows[event].name);
-    else
-        buf_printf(&log->pending, "%s %s", text, rows[event].name);
+    bool is_json = log->format == EVENT_JSON;
+    buf_put_text(&log->pending, is_json ? "{\"time\":\"" : "");
+    buf_put_text(&log->pending, date_rfc3339(wall_ms, time));
+    buf_put_text(&log->pending, is_json ? "\",\"event\":\"" : " ");
+    buf_put_text(&log->pending, rows[event].name);
+    buf_put_text(&log->pending, is_json ? "\"" : "");
 }
 
 static void put_key(struct event_log *log, const char *key)
 {
+    bool is_json = log->format == EVENT_JSON;
     must(log->is_open);
-    if (log->format == EVENT_JSON)
-        buf_printf(&log->pending, ",\"%s\":", key);
-    else
-        buf_printf(&log->pending, " %s=", key);
+    buf_put_text(&log->pending, is_json ? ",\"" : " ");
+    buf_put_text(&log->pending, key);
+    buf_put_text(&log->pending, is_json ? "\":" : "=");
 }
 
 /* In plain form a value with a space or quote stands in quotes, its own quotes and backslashes
@@ -86,7 +86,7 @@ void event_number(struct event_log *log, const char *key, uint64_t value)
     if (log->is_muted)
         return;
     put_key(log, key);
-    buf_printf(&log->pending, "%llu", (unsigned long long)value);
+    buf_put_number(&log->pending, value);
 }
 
 void event_time(struct event_log *log, const char *key, uint64_t wall_ms)
@@ -98,11 +98,16 @@ void event_time(struct event_log *log, const char *key, uint64_t wall_ms)
 
 void event_status(struct event_log *log, const char *key, const unsigned char status[3])
 {
-    char text[16];
-    if (status[0] == 0)
+    if (status[0] == 0 || log->is_muted)
         return;
-    int len = snprintf(text, sizeof text, "%u.%u.%u", status[0], status[1], status[2]);
-    event_text(log, key, span_make(text, (size_t)len));
+    bool is_json = log->format == EVENT_JSON;
+    put_key(log, key);
+    buf_put_text(&log->pending, is_json ? "\"" : "");
+    for (int i = 0; i < 3; i++) {
+        buf_put_text(&log->pending, i == 0 ? "" : ".");
+        buf_put_number(&log->pending, status[i]);
+    }
+    buf_put_text(&log->pending, is_json ? "\"" : "");
 }
 
 void event_end(struct event_log *log)

@@ -10,7 +10,6 @@
 #include "mta/mail/date.h"
 #include "mta/mail/domain.h"
 #include "mta/mail/escape.h"
-#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -304,8 +303,14 @@ static void put_comment_text(struct buf *into, const char *text)
 static bool literal_of(const char *ip, char into[LITERAL_BYTES_MAX])
 {
     const char *tag = strchr(ip, ':') == NULL ? "" : "IPv6:";
-    int len         = snprintf(into, LITERAL_BYTES_MAX, "[%s%s]", tag, ip);
-    return len < LITERAL_BYTES_MAX && address_literal_is_valid(span_of(into));
+    size_t tag_len = strlen(tag), ip_len = strlen(ip);
+    if (tag_len + ip_len + sizeof "[]" > LITERAL_BYTES_MAX)
+        return false;
+    into[0] = '[';
+    memcpy(into + 1, tag, tag_len);
+    memcpy(into + 1 + tag_len, ip, ip_len);
+    memcpy(into + 1 + tag_len + ip_len, "]", 2);
+    return address_literal_is_valid(span_of(into));
 }
 
 /* The name a client gave as it may stand in a Received field: itself, or in A-labels. */
@@ -318,6 +323,13 @@ static const char *stated_name(const char *helo, char ascii[DOMAIN_BYTES_MAX + 1
     return text_is_ascii(span_of(helo)) ? helo : ascii;
 }
 
+static void put_texts(struct buf *into, const char *before, const char *text, const char *behind)
+{
+    buf_put_text(into, before);
+    buf_put_text(into, text);
+    buf_put_text(into, behind);
+}
+
 static void put_from(struct buf *value, const char *helo, const char *ip)
 {
     char literal[LITERAL_BYTES_MAX], ascii[DOMAIN_BYTES_MAX + 1];
@@ -325,9 +337,10 @@ static void put_from(struct buf *value, const char *helo, const char *ip)
     bool is_ip       = literal_of(ip, literal);
     if (helo[0] == '\0' && ip[0] == '\0')
         return;
-    buf_printf(value, "from %s", name != NULL ? name : is_ip ? literal : "unknown");
+    buf_put_text(value, "from ");
+    buf_put_text(value, name != NULL ? name : is_ip ? literal : "unknown");
     if (name != NULL && is_ip)
-        buf_printf(value, " (%s)", literal);
+        put_texts(value, " (", literal, ")");
     if (ip[0] != '\0' && !is_ip) {
         buf_put_text(value, " (");
         put_comment_text(value, ip);
@@ -351,17 +364,18 @@ void header_write_received(struct buf *into, const struct header_trace *trace)
     struct buf value = {0};
     char date[DATE_TEXT_BYTES];
     put_from(&value, or_empty(trace->helo), or_empty(trace->client_ip));
-    buf_printf(&value, "by %s with %s", trace->by, trace->protocol);
+    put_texts(&value, "by ", trace->by, " with ");
+    buf_put_text(&value, trace->protocol);
     if (trace->tls != NULL) {
         buf_put_text(&value, " (");
         put_comment_text(&value, trace->tls);
         buf_put_byte(&value, ')');
     }
-    buf_printf(&value, " id %s", trace->id);
+    put_texts(&value, " id ", trace->id, "");
     /* RFC 6531 3.7.3: a mailbox in UTF-8 may only stand here where all readers know UTF-8. */
     if (trace->rcpt != NULL && text_is_ascii(span_of(trace->rcpt)))
-        buf_printf(&value, " for <%s>", trace->rcpt);
-    buf_printf(&value, "; %s", date_rfc5322(trace->wall_ms, date));
+        put_texts(&value, " for <", trace->rcpt, ">");
+    put_texts(&value, "; ", date_rfc5322(trace->wall_ms, date), "");
     header_write(into, "Received", buf_span(&value));
     buf_release(&value);
 }

@@ -2,7 +2,6 @@
 #include "mta/queue/fact.h"
 #include "mta/base/fault.h"
 #include "mta/base/mem.h"
-#include <stdio.h>
 
 enum { FACTS_AT_FIRST = 64, FACTS_KEPT_MAX = 4096 };
 
@@ -10,10 +9,10 @@ struct fact_via *fact_via_new(const struct job *job)
 {
     struct fact_via *via = mem_new(sizeof *via);
     via->refs            = 1;
-    (void)snprintf(via->host, sizeof via->host, "%s", job->host != NULL ? job->host : "");
-    (void)snprintf(via->ip, sizeof via->ip, "%s", job->ip != NULL ? job->ip : "");
-    (void)snprintf(via->source, sizeof via->source, "%s", job->source != NULL ? job->source : "");
-    (void)snprintf(via->tls, sizeof via->tls, "%s", job->tls != NULL ? job->tls : "");
+    span_copy_text(span_of(job->host), via->host, sizeof via->host);
+    span_copy_text(span_of(job->ip), via->ip, sizeof via->ip);
+    span_copy_text(span_of(job->source), via->source, sizeof via->source);
+    span_copy_text(span_of(job->tls), via->tls, sizeof via->tls);
     return via;
 }
 

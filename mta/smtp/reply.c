@@ -22,10 +22,22 @@ void smtp_reply_status(const struct smtp_reply *reply, unsigned char status[3])
         status[0] = (unsigned char)smtp_reply_class(reply);
 }
 
+/* The printable ASCII at the start, which is nearly always all; returns what is left. */
+static struct span text_put_plain(struct smtp_reply *reply, struct span text)
+{
+    size_t room = sizeof reply->text - reply->text_len, n = 0;
+    while (n < text.len && n < room && text.at[n] >= ' ' && text.at[n] < 0x7f)
+        n++;
+    if (n > 0)
+        memcpy(reply->text + reply->text_len, text.at, n);
+    reply->text_len = (unsigned short)(reply->text_len + n);
+    return span_skip(text, n);
+}
+
 /* Whole characters only; what does not fit is dropped. */
 static void text_put(struct smtp_reply *reply, struct span text)
 {
-    while (text.len > 0) {
+    while ((text = text_put_plain(reply, text)).len > 0) {
         uint32_t point  = 0;
         size_t n        = utf8_decode(text, &point);
         bool is_kept    = n > 0 && !utf8_is_control(point);

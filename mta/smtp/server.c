@@ -67,6 +67,14 @@ void server_put(struct smtp_server *s, const char *format, ...)
     s->out_len += (size_t)len;
 }
 
+/* What every message gets to hear is put together without a format. */
+static void put_span(struct smtp_server *s, struct span text)
+{
+    must(text.len < sizeof s->out - s->out_len);
+    memcpy(s->out + s->out_len, text.at, text.len);
+    s->out_len += text.len;
+}
+
 /* One line of printable ASCII, whatever it was made from. */
 static const char *clean(const char *text, char into[SMTP_SERVER_TEXT_BYTES])
 {
@@ -77,14 +85,26 @@ static const char *clean(const char *text, char into[SMTP_SERVER_TEXT_BYTES])
     return into;
 }
 
+/* "250 " */
+static void put_code(struct smtp_server *s, int code)
+{
+    char text[] = {(char)('0' + code / 100), (char)('0' + code / 10 % 10), (char)('0' + code % 10),
+                   ' '};
+    put_span(s, span_make(text, sizeof text));
+}
+
 void server_reply(struct smtp_server *s, int code, const char *enhanced, const char *text)
 {
+    static const struct span space = SPAN(" "), crlf = SPAN("\r\n");
     char line[SMTP_SERVER_TEXT_BYTES];
     must(code >= 200 && code <= 599);
-    if ((s->config->offer & SMTP_EXT_ENHANCEDSTATUSCODES) != 0)
-        server_put(s, "%d %.11s %s\r\n", code, enhanced, clean(text, line));
-    else
-        server_put(s, "%d %s\r\n", code, clean(text, line));
+    put_code(s, code);
+    if ((s->config->offer & SMTP_EXT_ENHANCEDSTATUSCODES) != 0) {
+        put_span(s, span_first(span_of(enhanced), SMTP_SERVER_STATUS_BYTES - 1));
+        put_span(s, space);
+    }
+    put_span(s, span_of(clean(text, line)));
+    put_span(s, crlf);
 }
 
 void server_reset(struct smtp_server *s)

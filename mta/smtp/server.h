@@ -30,10 +30,11 @@ enum {
     SMTP_SERVER_LINE_BYTES_MAX = 512,  /* RFC 5321 4.5.3.1.4 */
     SMTP_SERVER_PATH_BYTES_MAX = 2048, /* MAIL and RCPT with parameters (RFC 3461 5.4: 1036) */
     SMTP_SERVER_OUTPUT_BYTES =
-        4096,                      /* replies not written yet; input waits when it is nearly full */
-    SMTP_SERVER_CHUNKS_MAX = 1000, /* BDATs in a transaction (security.md A20) */
-    SMTP_SERVER_NAME_BYTES = 256,  /* of HELO that is kept, with a NUL */
-    SMTP_SERVER_TEXT_BYTES = 200,  /* of a reply's text that is said, with a NUL */
+        4096, /* replies not written yet; input waits when it is nearly full */
+    SMTP_SERVER_CHUNKS_MAX   = 1000, /* BDATs in a transaction (security.md A20) */
+    SMTP_SERVER_NAME_BYTES   = 256,  /* of HELO that is kept, with a NUL */
+    SMTP_SERVER_TEXT_BYTES   = 200,  /* of a reply's text that is said, with a NUL */
+    SMTP_SERVER_STATUS_BYTES = 12,   /* an enhanced status code and its NUL */
 };
 
 /* Borrowed for the server's life. */
@@ -95,7 +96,7 @@ enum smtp_server_phase {
 /* A reply that is said later. */
 struct smtp_server_reply {
     int code; /* 0: none */
-    char enhanced[12];
+    char enhanced[SMTP_SERVER_STATUS_BYTES];
     char text[SMTP_SERVER_TEXT_BYTES];
 };
 
