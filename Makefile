@@ -55,6 +55,10 @@ $(unit_tests): $(BUILD)/%_test: $(BUILD)/obj/tests/unit/%_test.o $(BUILD)/libmta
 $(golden_tests): $(BUILD)/%_test: $(BUILD)/obj/tests/golden/%_test.o $(BUILD)/libmta.a
 	$(Q)$(link) -lcmocka
 
+# Tools for people: make build/plain/load, and its own text says what it measures.
+$(BUILD)/load: $(BUILD)/obj/tests/tool/load.o $(BUILD)/libmta.a
+	$(Q)$(link)
+
 # Each test program ends with "N passed, N failed"; the last line of all is the sum of these.
 SAN   = -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize=
 ASAN  = BUILD=build/asan OPT="$(SAN)address,undefined" HARDEN=
