@@ -1,5 +1,6 @@
 # make             build the programs          make check    every test, under sanitizers
 # make demo        the main job, on loopback   make sim SEED=7  one deterministic world
+# make bench       against other mail servers   make bench-quick    the same in two minutes
 # make install DESTDIR= PREFIX=                make V=1      show the commands
 BUILD   ?= build/plain
 PREFIX  ?= /usr/local
@@ -97,6 +98,14 @@ demo: build-packages
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
 	$(Q)PYTHONPATH=bench $(PYTHON) bench/demo.py
 
+# Measures mailrace and every other mail server that is here; see docs/BENCHMARKS.md.
+# WORKS= PEERS= ROUNDS= SCALE= choose, INSTALL=1 fetches the peers into build/bench.
+bench bench-quick: build-packages
+	$(Q)tests/tool/packages.sh "measure" python3 iproute2 openssl
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
+	$(Q)QUICK=$(if $(filter bench-quick,$@),1) WORKS="$(WORKS)" PEERS="$(PEERS)" ROUNDS="$(ROUNDS)" SCALE="$(SCALE)" \
+	  BUILD=$(BUILD) PYTHONPATH=bench $(PYTHON) bench/run.py
+
 sim: $(BUILD)/sim
 	$(Q)$(BUILD)/sim $(if $(SEED),$(SEED),--seeds $(SEEDS))
 
@@ -132,7 +141,7 @@ install: all
 	install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 clean: ; rm -rf build
 
-.PHONY: all check style build-tests build-thread-tests run-tests run-thread-tests run-e2e check-packages build-packages demo sim layers tidy \
+.PHONY: all check style build-tests build-thread-tests run-tests run-thread-tests run-e2e check-packages build-packages demo bench bench-quick sim layers tidy \
         man-check fmt fmt-check lint install clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
