@@ -4,12 +4,14 @@
 #include "mta/base/mem.h"
 #include "mta/sys/loop.h"
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct mailbox {
     pthread_mutex_t lock;
     pthread_cond_t came;
-    struct list parcels; /* under the lock, like is_shut */
-    bool is_shut;
+    struct list parcels; /* under the lock, like is_shut and has_waiter */
+    bool is_shut, has_waiter;
+    atomic_bool has_parcels; /* set under the lock, so that an empty box costs its owner no lock */
     struct loop *home;
 };
 
@@ -46,27 +48,41 @@ void mailbox_post(struct mailbox *mailbox, struct list *parcels)
     if (list_is_empty(parcels))
         return;
     take_lock(mailbox);
+    bool was_empty = list_is_empty(&mailbox->parcels);
     list_splice(&mailbox->parcels, parcels);
-    must(pthread_cond_signal(&mailbox->came) == 0);
+    bool has_waiter = mailbox->has_waiter;
+    atomic_store(&mailbox->has_parcels, true);
     give_lock(mailbox);
-    if (mailbox->home != NULL)
+    if (has_waiter) /* told without the lock, or it would wake only to wait for it */
+        must(pthread_cond_signal(&mailbox->came) == 0);
+    if (mailbox->home != NULL && was_empty) /* else it was woken, and has not looked yet */
         loop_wake(mailbox->home);
+}
+
+static void take_all(struct mailbox *mailbox, struct list *into)
+{
+    list_splice(into, &mailbox->parcels);
+    atomic_store(&mailbox->has_parcels, false);
 }
 
 void mailbox_drain(struct mailbox *mailbox, struct list *into)
 {
+    if (!atomic_load(&mailbox->has_parcels))
+        return;
     take_lock(mailbox);
-    list_splice(into, &mailbox->parcels);
+    take_all(mailbox, into);
     give_lock(mailbox);
 }
 
 bool mailbox_wait(struct mailbox *mailbox, struct list *into)
 {
     take_lock(mailbox);
+    mailbox->has_waiter = true;
     while (list_is_empty(&mailbox->parcels) && !mailbox->is_shut)
         must(pthread_cond_wait(&mailbox->came, &mailbox->lock) == 0);
-    bool came = !list_is_empty(&mailbox->parcels);
-    list_splice(into, &mailbox->parcels);
+    mailbox->has_waiter = false;
+    bool came           = !list_is_empty(&mailbox->parcels);
+    take_all(mailbox, into);
     give_lock(mailbox);
     return came;
 }
