@@ -177,11 +177,16 @@ void pool_forget(struct session *session)
     suspect(pool);
 }
 
+void pool_send_home(struct pool *pool)
+{
+    list_splice(&pool->shard->done, &pool->jobs);
+    suspect(pool);
+}
+
 void pool_drain(struct pool *pool)
 {
     struct session *rested;
-    list_splice(&pool->shard->done, &pool->jobs);
-    suspect(pool);
+    pool_send_home(pool);
     while ((rested = in_pool_first(&pool->idle)) != NULL)
         session_quit(rested);
 }

@@ -48,6 +48,8 @@ void pool_rest(struct session *session);
 void pool_let_go(struct session *session); /* it has begun to quit */
 /* The session is dead: its place is free. */
 void pool_forget(struct session *session);
+/* The site is in trouble: what waits goes home undecided, and the queue decides anew. */
+void pool_send_home(struct pool *pool);
 /* Gives all waiting jobs home, undecided, and lets idle sessions quit. */
 void pool_drain(struct pool *pool);
 /* The end of a turn: pools with nothing in them are freed, only here. */

@@ -60,6 +60,8 @@ void session_give_job_home(struct session *s)
     job->source = arena_text(&job->texts, span_of(s->source));
     job->tls    = arena_text(&job->texts, span_of(s->tls_text));
     list_push(&s->shard->done, &job->link);
+    if (job->site_verdict == JOB_SITE_BUSY || job->site_verdict == JOB_SITE_UNREACHABLE)
+        pool_send_home(s->pool);
 }
 
 /* The one place where a session dies; freed at the end of the turn. */

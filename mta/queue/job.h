@@ -81,7 +81,11 @@ struct job {
     uint64_t message_id;
     unsigned attempts; /* the fewest tries that any of its recipients has had before */
     bool is_probe;
-    unsigned dials; /* connections tried for this job so far (the shard's) */
+    unsigned window; /* sessions the site may have at this moment.  More jobs than that may be out:
+                        those wait at a busy session, to be its next.  They are no promise of the
+                        queue's: when a job has found the site busy or out of reach, those that wait
+                        go home undecided. */
+    unsigned dials;  /* connections tried for this job so far (the shard's) */
 
     enum job_site site_verdict;
     const char *host, *ip, *source, *tls; /* who took it and how, for the log; "" if unknown; tls:

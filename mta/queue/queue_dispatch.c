@@ -142,6 +142,7 @@ static void address_job(struct job *job, struct site *s, struct message *m)
     job->shard         = s->shard;
     job->target        = &s->target;
     job->limits        = s->run_by->limits;
+    job->window        = s->state == SITE_PROBING ? 1 : site_window(s);
     job->group_id      = s->run_by->is_shared ? s->run_by->id : s->id;
 }
 

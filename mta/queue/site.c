@@ -153,6 +153,14 @@ unsigned site_window(const struct site *s)
     return window < limit ? window : limit;
 }
 
+unsigned site_jobs_max(const struct site *s)
+{
+    unsigned window   = site_window(s);
+    unsigned ahead    = throttle_ahead(&s->run_by->limits);
+    bool answers_well = s->state == SITE_READY && s->has_answered && s->busy_in_row == 0;
+    return answers_well ? window + (window < ahead ? window : ahead) : window;
+}
+
 unsigned site_full_transaction(const struct site *s)
 {
     unsigned full = s->run_by->limits.recipients_per_transaction;
@@ -172,7 +180,7 @@ enum site_gate site_gate(const struct site *s)
     case SITE_STATES:
         break;
     }
-    return s->jobs < site_window(s) ? SITE_GATE_OPEN : SITE_GATE_FULL;
+    return s->jobs < site_jobs_max(s) ? SITE_GATE_OPEN : SITE_GATE_FULL;
 }
 
 void site_wake(struct site *s, uint64_t now_ms)
@@ -198,6 +206,7 @@ void site_end_job(struct site *s)
 {
     must(s->jobs > 0);
     s->jobs--;
+    s->excess -= s->excess > 0;
     s->was_full &= s->jobs > 0;
 }
 
@@ -236,17 +245,18 @@ static void back_off(struct site *s, struct site_news *news, const struct retry_
 }
 
 /*
- * Halves the window, once for all jobs that were out when it was too wide: those beyond the present
- * window were started under an earlier one.
+ * Halves the window, once for all jobs that were out when it was too wide: as many as the new
+ * window has connections less come home before it is judged again.
  */
 static void shrink_window(struct site *s, struct site_news *news)
 {
     unsigned window = site_window(s);
-    if (s->jobs > window)
+    if (s->excess > 0)
         return;
     s->busy_in_row++;
     if (window > 1) {
         s->window              = window / 2 * SITE_WINDOW_QUARTERS;
+        s->excess              = window - window / 2;
         news->has_moved_window = true;
     }
 }

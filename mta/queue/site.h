@@ -6,6 +6,10 @@
  * Two things hold a site back beside its operator's limits: the state (a site that cannot be
  * reached backs off as one, then is probed by one job), and the window, which follows what the site
  * answers and never exceeds limits.connections.
+ *
+ * The window counts connections.  While the site answers well one more job goes out for each of
+ * them, to wait at the shard: so a connection finds its next envelope when a body is out, and the
+ * next message costs one round trip.
  */
 #pragma once
 #include "mta/base/arena.h"
@@ -53,7 +57,8 @@ struct site {
     unsigned jobs;
     unsigned failures, busy_in_row;
     bool is_probe_out, has_answered;
-    bool was_full; /* the window was all used since the last time nothing was out */
+    bool was_full;   /* the window was all used since the last time nothing was out */
+    unsigned excess; /* jobs that were out beyond the window when it was halved, and come home */
     uint64_t probe_ms, answered_ms, idle_ms;
 
     size_t domain_count;
@@ -78,6 +83,7 @@ const struct site_rule *site_rule_of(const struct queue_policy *policy,
                                      const struct site_target *target, struct span domain);
 
 unsigned site_window(const struct site *s);           /* connections it may have now */
+unsigned site_jobs_max(const struct site *s);         /* and jobs, with those ahead */
 unsigned site_full_transaction(const struct site *s); /* recipients; at least 1 */
 
 enum site_gate {

@@ -2,11 +2,19 @@
 #include "mta/queue/throttle.h"
 #include "mta/base/fault.h"
 
-enum { THROTTLE_BURST_MS = 1000 };
+enum { THROTTLE_BURST_MS = 1000, THROTTLE_BURSTS_PER_HOUR = 3600 };
+
+unsigned throttle_ahead(const struct site_limits *limits)
+{
+    uint64_t burst = limits->rate_per_hour / THROTTLE_BURSTS_PER_HOUR;
+    bool is_spare  = limits->rate_per_hour == 0 || burst / 2 >= limits->connections;
+    return is_spare ? limits->connections : 0;
+}
 
 static uint64_t capacity(const struct site_limits *limits)
 {
-    uint64_t burst = limits->rate_per_hour * THROTTLE_BURST_MS;
+    uint64_t ahead = (uint64_t)throttle_ahead(limits) * THROTTLE_TRANSACTION;
+    uint64_t burst = limits->rate_per_hour * THROTTLE_BURST_MS - ahead;
     return burst > THROTTLE_TRANSACTION ? burst : THROTTLE_TRANSACTION;
 }
 
@@ -49,7 +57,7 @@ bool throttle_is_fresh(struct throttle *t, const struct site_limits *limits, uin
 
 bool throttle_has_room(const struct throttle *t, const struct site_limits *limits)
 {
-    return t->jobs < limits->connections;
+    return t->jobs < (uint64_t)limits->connections + throttle_ahead(limits);
 }
 
 void throttle_start(struct throttle *t, const struct site_limits *limits, uint64_t now_ms)

@@ -8,6 +8,7 @@
 #include "mta/base/rng.h"
 #include "mta/queue/queue.h"
 #include "mta/queue/recipient.h"
+#include "mta/queue/throttle.h"
 #include "tests/unit/check.h"
 #include <stdlib.h>
 #include <string.h>
@@ -304,7 +305,8 @@ static void check_limits(struct world *w, const struct job *job)
         int other = host_of(w->out[i]);
         together += rule->shared ? rule_of(w, other) == rule : other == host;
     }
-    assert_in_range(together, 1, rule->limits.connections);
+    assert_in_range(together, 1, rule->limits.connections + throttle_ahead(&rule->limits));
+    assert_in_range(job->window, 1, rule->limits.connections);
     assert_in_range(w->out_count, 1, w->policy.jobs_max);
     assert_in_range(job->rcpt_count, 1, rule->limits.recipients_per_transaction);
     if (host >= 9)

@@ -453,29 +453,33 @@ static void sites_of_one_operator_share_its_connections(void **state)
     };
     f.policy.rule_count = 2;
     fixture_open(&f);
-    (void)fixture_post(&f, "f", "a.big.example", 200);
-    (void)fixture_post(&f, "f", "b.big.example", 200);
-    (void)fixture_post(&f, "f", "c.big.example", 200);
+    (void)fixture_post(&f, "f", "a.big.example", 400);
+    (void)fixture_post(&f, "f", "b.big.example", 400);
+    (void)fixture_post(&f, "f", "c.big.example", 400);
     (void)fixture_post(&f, "f", "small.example", 1);
 
-    struct job *jobs[3];
-    for (size_t i = 0; i < 3; i++)
+    struct job *jobs[5]; /* two for the connections, two to follow them, and the other site's */
+    for (size_t i = 0; i < 5; i++)
         assert_non_null(jobs[i] = fixture_job(&f));
     assert_null(fixture_job(&f));
     assert_int_equal(jobs[0]->group_id, jobs[1]->group_id);
     assert_int_equal(jobs[0]->shard, jobs[1]->shard);
     assert_int_not_equal(jobs[0]->site_id, jobs[1]->site_id);
     bool had_turn = false; /* the third site, though both others have more */
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 5; i++) {
+        if (strcmp(jobs[i]->target->name, "mx.small.example") == 0)
+            continue;
         fixture_end(&f, jobs[i], JOB_DELIVERED, JOB_SITE_ANSWERED);
         jobs[i] = fixture_job(&f);
+        assert_non_null(jobs[i]);
         had_turn |= strcmp(jobs[i]->target->name, "mx.c.big.example") == 0;
         assert_null(fixture_job(&f));
     }
     assert_true(had_turn);
-    assert_string_equal(fixture_site(&f, "mx.a.big.example").state, "throttled");
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 5; i++) {
+        assert_in_range(jobs[i]->window, 1, 2);
         fixture_end(&f, jobs[i], JOB_DELIVERED, JOB_SITE_ANSWERED);
+    }
     fixture_close(&f);
 }
 
@@ -519,16 +523,63 @@ static void a_window_grows_while_it_is_used(void **state)
     struct fixture f;
     fixture_start(&f);
     (void)fixture_post(&f, "f", "a.example", 4000);
-    struct job *out[32];
-    size_t count = 0, rounds = 0;
-    for (; count < 20 && rounds < 20; rounds++) {
+    struct job *out[64];
+    size_t count = 0, rounds = 0, window = 2;
+    for (; window < 20 && rounds < 20; rounds++) {
         for (count = 0; (out[count] = fixture_job(&f)) != NULL; count++)
-            continue;
+            window = out[count]->window;
         for (size_t i = 0; i < count; i++)
             fixture_end(&f, out[i], JOB_UNDECIDED, JOB_SITE_ANSWERED);
     }
-    assert_int_equal(count, 20);
+    assert_int_equal(fixture_site(&f, "mx.a.example").window, 20);
     assert_in_range(rounds, 3, 16);
+    fixture_close(&f);
+}
+
+static void a_site_that_answers_has_one_job_waiting_for_each_connection(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct job *out[8];
+    fixture_start(&f);
+    (void)fixture_post(&f, "f", "a.example", 1000);
+    for (size_t i = 0; i < 2; i++)
+        out[i] = fixture_job(&f);
+    assert_null(fixture_job(&f)); /* a stranger: who knows whether it takes mail */
+    fixture_end(&f, out[0], JOB_DELIVERED, JOB_SITE_ANSWERED);
+    out[0] = fixture_job(&f);
+    for (size_t i = 2; i < 4; i++) {
+        out[i] = fixture_job(&f);
+        assert_int_equal(out[i]->window, 2);
+    }
+    assert_null(fixture_job(&f));
+    fixture_end(&f, out[0], JOB_UNDECIDED, JOB_SITE_BUSY);
+    assert_null(fixture_job(&f)); /* it has complained */
+    for (size_t i = 1; i < 3; i++)
+        fixture_end(&f, out[i], JOB_UNDECIDED, JOB_SITE_UNKNOWN);
+    assert_null(fixture_job(&f));
+    fixture_end(&f, out[3], JOB_UNDECIDED, JOB_SITE_UNKNOWN);
+    out[0] = fixture_job(&f);
+    assert_int_equal(out[0]->window, 1);
+    assert_null(fixture_job(&f));
+    fixture_end(&f, out[0], JOB_DELIVERED, JOB_SITE_ANSWERED);
+    fixture_close(&f);
+}
+
+static void a_probe_goes_alone(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start(&f);
+    (void)fixture_post(&f, "f", "a.example", 1000);
+    fixture_end(&f, fixture_job(&f), JOB_DELIVERED, JOB_SITE_ANSWERED);
+    fixture_end(&f, fixture_job(&f), JOB_DEFERRED, JOB_SITE_UNREACHABLE);
+    (void)fixture_wait(&f, 5 * MINUTE_MS);
+    struct job *probe = fixture_job(&f);
+    assert_true(probe->is_probe);
+    assert_int_equal(probe->window, 1);
+    assert_null(fixture_job(&f));
+    fixture_end(&f, probe, JOB_DELIVERED, JOB_SITE_ANSWERED);
     fixture_close(&f);
 }
 
@@ -547,9 +598,9 @@ static void new_limits_count_for_what_starts_after(void **state)
     f.policy.rule_count = 2;
     queue_set_policy(f.q, &f.policy, f.now_ms);
     assert_string_equal(fixture_site(&f, "mx.a.example").operator_name, "slow");
-    fixture_end(&f, first, JOB_DELIVERED, JOB_SITE_ANSWERED);
+    fixture_end(&f, first, JOB_UNDECIDED, JOB_SITE_UNKNOWN);
     assert_null(fixture_job(&f)); /* the second is one already */
-    fixture_end(&f, second, JOB_DELIVERED, JOB_SITE_ANSWERED);
+    fixture_end(&f, second, JOB_UNDECIDED, JOB_SITE_UNKNOWN);
     assert_null(fixture_job(&f)); /* its route may be another now */
     assert_int_equal(fixture_route(&f), 1);
     first = fixture_job(&f);
@@ -671,6 +722,8 @@ int main(void)
         cmocka_unit_test(a_rate_spaces_transactions),
         cmocka_unit_test(all_jobs_together_have_a_limit),
         cmocka_unit_test(a_window_grows_while_it_is_used),
+        cmocka_unit_test(a_site_that_answers_has_one_job_waiting_for_each_connection),
+        cmocka_unit_test(a_probe_goes_alone),
         cmocka_unit_test(new_limits_count_for_what_starts_after),
         cmocka_unit_test(a_changed_target_is_used_for_what_starts_after),
         cmocka_unit_test(idle_sites_and_domains_are_forgotten),

@@ -10,12 +10,28 @@ static void jobs_out_are_bounded(void **state)
     struct site_limits limits = {.connections = 2};
     struct throttle t;
     throttle_init(&t, &limits, 0);
-    throttle_start(&t, &limits, 0);
-    assert_true(throttle_has_room(&t, &limits));
-    throttle_start(&t, &limits, 0);
+    for (size_t i = 0; i < 4; i++) { /* two to be sent, two to follow */
+        assert_true(throttle_has_room(&t, &limits));
+        throttle_start(&t, &limits, 0);
+    }
     assert_false(throttle_has_room(&t, &limits));
     throttle_end(&t);
     assert_true(throttle_has_room(&t, &limits));
+}
+
+/* Those ahead may start on the wire at once, after the bucket has filled again. */
+static void jobs_ahead_are_taken_out_of_the_burst(void **state)
+{
+    (void)state;
+    struct site_limits limits = {.connections = 10, .rate_per_hour = 360000}; /* 100/s */
+    struct throttle t;
+    throttle_init(&t, &limits, 0);
+    assert_int_equal(throttle_ahead(&limits), 10);
+    assert_int_equal(t.credit / THROTTLE_TRANSACTION, 90);
+    limits.rate_per_hour = 36000; /* 10/s: ten that wait would be all of a second's */
+    assert_int_equal(throttle_ahead(&limits), 0);
+    throttle_init(&t, &limits, 0);
+    assert_int_equal(t.credit / THROTTLE_TRANSACTION, 10);
 }
 
 static void no_rate_is_no_limit(void **state)
@@ -128,6 +144,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(jobs_out_are_bounded),
+        cmocka_unit_test(jobs_ahead_are_taken_out_of_the_burst),
         cmocka_unit_test(no_rate_is_no_limit),
         cmocka_unit_test(a_rate_is_kept_exactly),
         cmocka_unit_test(waiting_earns_no_more_than_a_second_is_worth),
