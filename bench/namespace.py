@@ -57,11 +57,14 @@ def enter(task):
     resolve_here(directory)
 
 
-def overlay(target, layers, upper, work):
-    """What lies in 'layers' (highest first) seems to lie in target; writes go to 'upper'."""
-    for path in (upper, work):
-        os.makedirs(path, exist_ok=True)
-    mount("-t", "overlay", "-o", "lowerdir=%s,upperdir=%s,workdir=%s" % (":".join(layers + [target]), upper, work), "overlay", target)
+def overlay(target, layers, scratch=None):
+    """What lies in 'layers' (highest first) seems to lie in target too.  With 'scratch' it can be written, and the changes go there."""
+    options = "lowerdir=" + ":".join(layers + [target])
+    if scratch:
+        for name in ("upper", "work"):
+            os.makedirs(os.path.join(scratch, name), exist_ok=True)
+        options += ",upperdir=%s/upper,workdir=%s/work" % (scratch, scratch)
+    mount("-t", "overlay", "-o", options, "overlay", target)
 
 
 if __name__ == "__main__":

@@ -129,6 +129,7 @@ class Wait:
             time.sleep(POLL_S)
             count = arrived(self.internet)
             self.progress(count, self.expected)
+            expect(source is None or source.process.poll() in (None, 0, 1), "the source did not understand us")
             if count >= self.expected and (source is None or source.is_done()):
                 return
             if count != self.last:
