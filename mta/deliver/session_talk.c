@@ -105,21 +105,27 @@ static void give_body(struct session *s)
 {
     struct shard *shard = s->shard;
     bool is_last        = false;
+    must(!smtp_client_is_chunk(&s->smtp));
     buf_clear(&shard->stuffed);
     enum status status = render_next(&s->render, shard->scratch, &shard->stuffed, &is_last);
     if (status != OK)
         abandon_body(s, status);
-    else
-        smtp_client_body(&s->smtp, buf_span(&shard->stuffed), is_last);
+    else {
+        shard->piece = buf_span(&shard->stuffed);
+        smtp_client_body(&s->smtp, &shard->piece, 1, is_last);
+    }
 }
 
 /* All the client has to say goes out as one group, which the wire takes whole. */
 static bool write_output(struct session *s)
 {
-    struct span out = smtp_client_output(&s->smtp);
-    if (wire_write(&s->wire, &out, 1) != OK)
+    struct span parts[SMTP_OUTPUT_PARTS];
+    size_t bytes = 0, count = smtp_client_output(&s->smtp, parts, SMTP_OUTPUT_PARTS);
+    if (wire_write(&s->wire, parts, count) != OK)
         return false;
-    smtp_client_wrote(&s->smtp, out.len);
+    for (size_t i = 0; i < count; i++)
+        bytes += parts[i].len;
+    smtp_client_wrote(&s->smtp, bytes);
     return true;
 }
 

@@ -36,6 +36,7 @@ struct shard {
     struct shard_stats stats;
 
     struct buf stuffed;               /* a piece of body on its way to the wire */
+    struct span piece;                /* of it, in the hands of a client core */
     char scratch[RENDER_PIECE_BYTES]; /* content on its way into stuffed */
     char heard[16384];                /* what was just read from a peer */
 };

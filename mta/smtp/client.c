@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two halves share one machine.  'phase' is what may be sent next; 'owed' is the queue of replies
+ * Two halves share one machine.  'phase', and the steps of the transactions in flight, are what may
+ * be sent next; 'owed' is the queue of replies
  * still to come.  Every command written pushes an entry, every complete reply pops one and runs the
  * handler of its verb, and the handler returns the phase that follows.  So pipelining is not a
  * second machine: it only lets the pump run further ahead.
@@ -12,15 +13,11 @@
 /* Which phase may follow which; the picture in the docs is printed from this table. */
 #define TO(phase) (1U << SMTP_PHASE_##phase)
 static const unsigned may_follow[SMTP_PHASES] = {
-    [SMTP_PHASE_HELLO]     = TO(TLS) | TO(AUTH) | TO(IDLE) | TO(QUITTING) | TO(DONE),
-    [SMTP_PHASE_TLS]       = TO(HELLO) | TO(DONE),
-    [SMTP_PHASE_AUTH]      = TO(IDLE) | TO(QUITTING) | TO(DONE),
-    [SMTP_PHASE_IDLE]      = TO(ENVELOPE) | TO(QUITTING) | TO(DONE),
-    [SMTP_PHASE_ENVELOPE]  = TO(AWAIT_354) | TO(IDLE) | TO(QUITTING) | TO(DONE),
-    [SMTP_PHASE_AWAIT_354] = TO(BODY) | TO(IN_DOUBT) | TO(IDLE) | TO(QUITTING) | TO(DONE),
-    [SMTP_PHASE_BODY]      = TO(IN_DOUBT) | TO(DONE),
-    [SMTP_PHASE_IN_DOUBT]  = TO(IDLE) | TO(QUITTING) | TO(DONE),
-    [SMTP_PHASE_QUITTING]  = TO(DONE),
+    [SMTP_PHASE_HELLO]    = TO(TLS) | TO(AUTH) | TO(READY) | TO(QUITTING) | TO(DONE),
+    [SMTP_PHASE_TLS]      = TO(HELLO) | TO(DONE),
+    [SMTP_PHASE_AUTH]     = TO(READY) | TO(QUITTING) | TO(DONE),
+    [SMTP_PHASE_READY]    = TO(QUITTING) | TO(DONE),
+    [SMTP_PHASE_QUITTING] = TO(DONE),
 };
 #undef TO
 
@@ -30,8 +27,11 @@ void client_enter(struct smtp_client *c, enum smtp_phase next)
     c->phase = next;
     if (next == SMTP_PHASE_DONE) {
         c->owed_count = 0;
-        c->out_len    = 0;
-        c->body.len   = 0;
+        client_drop_output(c);
+        client_doom_all_behind(c);
+        if (c->flight_count > 0)
+            client_oldest(c)->step = SMTP_STEP_OVER; /* whoever ended it has settled it */
+        client_retire(c);
     }
 }
 
@@ -66,8 +66,10 @@ enum smtp_phase client_leave(struct smtp_client *c)
 
 enum smtp_phase client_break(struct smtp_client *c, enum smtp_verb stage)
 {
-    bool may_have_it = c->phase == SMTP_PHASE_IN_DOUBT;
-    client_settle(c, may_have_it ? SMTP_CAUSE_IN_DOUBT : SMTP_CAUSE_PROTOCOL, stage);
+    if (c->flight_count > 0) {
+        bool may_have_it = client_oldest(c)->step == SMTP_STEP_IN_DOUBT;
+        client_settle(c, may_have_it ? SMTP_CAUSE_IN_DOUBT : SMTP_CAUSE_PROTOCOL, stage);
+    }
     return client_fail(c, SMTP_CAUSE_PROTOCOL, stage, &c->reader.reply);
 }
 
@@ -75,8 +77,10 @@ enum smtp_phase client_break(struct smtp_client *c, enum smtp_verb stage)
 static enum smtp_phase peer_closes(struct smtp_client *c, enum smtp_verb stage)
 {
     note_failure(c, SMTP_CAUSE_REPLY, stage, &c->reader.reply);
-    if (c->phase == SMTP_PHASE_IN_DOUBT && c->config->is_lmtp) {
-        (void)client_after_dot(c, &c->reader.reply);
+    if (c->flight_count == 0)
+        return SMTP_PHASE_DONE;
+    if (client_oldest(c)->step == SMTP_STEP_IN_DOUBT && c->config->is_lmtp) {
+        client_tell_next_accepted(c);
         client_settle(c, SMTP_CAUSE_IN_DOUBT, stage);
     } else {
         client_settle(c, SMTP_CAUSE_REPLY, stage);
@@ -154,8 +158,10 @@ static void on_line(struct smtp_client *c, enum reply_line line)
 void smtp_client_init(struct smtp_client *c, const struct smtp_client_config *config)
 {
     memset(c, 0, sizeof *c);
-    c->config     = config;
-    c->is_secured = config->is_secured;
+    c->config       = config;
+    c->is_secured   = config->is_secured;
+    c->chunk_window = config->chunk_window;
+    must(config->chunk_window <= SMTP_FLIGHT_MAX);
     reply_reader_init(&c->reader);
     client_owe(c, SMTP_BANNER, 1);
 }
@@ -179,19 +185,12 @@ size_t smtp_client_feed(struct smtp_client *c, struct span bytes)
     return c->phase == SMTP_PHASE_DONE && !client_has_result(c) ? bytes.len : taken;
 }
 
-static bool is_in_transaction(const struct smtp_client *c)
-{
-    return c->phase >= SMTP_PHASE_ENVELOPE && c->phase <= SMTP_PHASE_IN_DOUBT;
-}
-
 void smtp_client_lost(struct smtp_client *c)
 {
     enum smtp_verb none  = c->phase == SMTP_PHASE_TLS ? SMTP_STARTTLS : SMTP_MAIL;
     enum smtp_verb stage = client_owed_verb(c, none);
-    if (is_in_transaction(c)) {
-        bool may_have_it = c->phase == SMTP_PHASE_IN_DOUBT;
-        client_settle(c, may_have_it ? SMTP_CAUSE_IN_DOUBT : SMTP_CAUSE_LOST, stage);
-    }
+    if (c->flight_count > 0 && client_oldest(c)->step != SMTP_STEP_OVER)
+        client_settle(c, client_cause_if_lost(client_oldest(c)), stage);
     if (c->phase != SMTP_PHASE_QUITTING && c->phase != SMTP_PHASE_DONE)
         note_failure(c, SMTP_CAUSE_LOST, stage, NULL);
     client_enter(c, SMTP_PHASE_DONE);
@@ -215,13 +214,11 @@ void smtp_client_quit(struct smtp_client *c)
 
 void client_pump(struct smtp_client *c)
 {
-    client_pump_envelope(c);
-    if (c->phase == SMTP_PHASE_BODY && c->body.len == 0 && !c->body_is_wanted && c->out_len == 0) {
-        if (c->body_is_last)
-            client_enter(c, SMTP_PHASE_IN_DOUBT);
-        else
-            c->body_is_wanted = true;
+    if (c->flight_count > 0) {
+        client_pump_body(c);
+        client_pump_envelope(c);
     }
+    client_retire(c);
 }
 
 /* Nothing is left to say, and nothing worth hearing. */
@@ -237,51 +234,45 @@ unsigned smtp_client_wants(const struct smtp_client *c)
     unsigned wants  = has_result ? SMTP_WANT_RESULT : 0U;
     if (is_finished(c))
         return has_result ? wants : SMTP_WANT_CLOSE;
-    if (smtp_client_output(c).len > 0)
+    if (client_has_output(c))
         wants |= SMTP_WANT_WRITE;
-    if (c->phase == SMTP_PHASE_BODY && c->body_is_wanted)
+    if (c->body.state == SMTP_BODY_WANTED)
         wants |= SMTP_WANT_BODY;
     if (c->phase == SMTP_PHASE_TLS)
-        wants |= SMTP_WANT_TLS;
-    else if (!has_result)
-        wants |= SMTP_WANT_READ | (c->phase == SMTP_PHASE_IDLE ? SMTP_WANT_JOB : 0U);
-    return wants;
+        return wants | SMTP_WANT_TLS;
+    if (has_result)
+        return wants;
+    bool is_idle = c->phase == SMTP_PHASE_READY && c->flight_count == 0;
+    return wants | SMTP_WANT_READ | (is_idle ? SMTP_WANT_JOB : 0U) |
+           (client_takes_next(c) ? SMTP_WANT_NEXT : 0U);
 }
 
-struct span smtp_client_output(const struct smtp_client *c)
+/* The oldest transaction is who waits. */
+static enum smtp_timer timer_of(const struct smtp_client *c, const struct smtp_transaction *t)
 {
-    return c->out_len > 0 ? span_make(c->out, c->out_len) : c->body;
-}
-
-void smtp_client_wrote(struct smtp_client *c, size_t n)
-{
-    must(n <= smtp_client_output(c).len);
-    if (c->out_len > 0) {
-        c->out_len = (unsigned short)(c->out_len - n);
-        memmove(c->out, c->out + n, c->out_len);
-    } else {
-        c->body = span_skip(c->body, n);
-    }
-    client_pump(c);
-}
-
-enum smtp_timer smtp_client_timer(const struct smtp_client *c)
-{
-    switch (c->phase) {
-    case SMTP_PHASE_HELLO:
-        return client_owed_verb(c, SMTP_EHLO) == SMTP_BANNER ? SMTP_TIMER_GREETING
-                                                             : SMTP_TIMER_COMMAND;
-    case SMTP_PHASE_IDLE:
-        return SMTP_TIMER_IDLE;
-    case SMTP_PHASE_AWAIT_354:
-        return client_owed_verb(c, SMTP_MAIL) == SMTP_DATA ? SMTP_TIMER_DATA : SMTP_TIMER_COMMAND;
-    case SMTP_PHASE_BODY:
+    enum smtp_verb owed = client_owed_verb(c, SMTP_MAIL);
+    bool is_ahead       = t->is_chunked && t->step == SMTP_STEP_IN_DOUBT;
+    if (is_ahead || (t->is_behind && (owed == SMTP_MAIL || owed == SMTP_RSET)))
+        return SMTP_TIMER_BEHIND;
+    switch (t->step) {
+    case SMTP_STEP_AWAIT_354:
+        return owed == SMTP_DATA ? SMTP_TIMER_DATA : SMTP_TIMER_COMMAND;
+    case SMTP_STEP_BODY:
         return SMTP_TIMER_BLOCK;
-    case SMTP_PHASE_IN_DOUBT:
+    case SMTP_STEP_IN_DOUBT:
         return SMTP_TIMER_END_OF_DATA;
     default:
         return SMTP_TIMER_COMMAND;
     }
+}
+
+enum smtp_timer smtp_client_timer(const struct smtp_client *c)
+{
+    if (c->phase == SMTP_PHASE_HELLO && client_owed_verb(c, SMTP_EHLO) == SMTP_BANNER)
+        return SMTP_TIMER_GREETING;
+    if (c->phase != SMTP_PHASE_READY)
+        return SMTP_TIMER_COMMAND;
+    return c->flight_count == 0 ? SMTP_TIMER_IDLE : timer_of(c, &c->flight[c->flight_head]);
 }
 
 const struct smtp_failure *smtp_client_failure(const struct smtp_client *c)

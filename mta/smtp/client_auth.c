@@ -110,7 +110,7 @@ static enum smtp_phase answer_challenge(struct smtp_client *c)
 enum smtp_phase client_after_auth(struct smtp_client *c, const struct smtp_reply *reply)
 {
     if (smtp_reply_class(reply) == 2)
-        return SMTP_PHASE_IDLE;
+        return SMTP_PHASE_READY;
     if (reply->code == 334)
         return answer_challenge(c);
     bool is_mechanism = reply->code == 504 || reply->code == 534; /* not what we said with it */

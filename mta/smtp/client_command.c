@@ -6,20 +6,9 @@
  */
 #include "mta/base/fault.h"
 #include "mta/smtp/client_parts.h"
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-/* Free before the next command: its own line, and a dot or QUIT behind it. */
-enum { ROOM_BYTES = SMTP_COMMAND_BYTES + 64 };
-_Static_assert((int)ROOM_BYTES <= (int)SMTP_OUTPUT_BYTES, "an empty output has room");
-_Static_assert((int)SMTP_OUTPUT_BYTES <= USHRT_MAX, "its length fits out_len");
-
-bool client_has_room(const struct smtp_client *c)
-{
-    return sizeof c->out - c->out_len >= ROOM_BYTES;
-}
 
 void client_owe(struct smtp_client *c, enum smtp_verb verb, unsigned count)
 {
@@ -47,13 +36,6 @@ void client_owed_pop(struct smtp_client *c)
         return;
     c->owed_head = (c->owed_head + 1) % SMTP_OWED_RUNS_MAX;
     c->owed_count--;
-}
-
-void client_put(struct smtp_client *c, struct span bytes)
-{
-    must(bytes.len <= sizeof c->out - c->out_len);
-    memcpy(c->out + c->out_len, bytes.at, bytes.len);
-    c->out_len = (unsigned short)(c->out_len + bytes.len);
 }
 
 /* A command being built. */
@@ -98,7 +80,8 @@ void client_command(struct smtp_client *c, enum smtp_verb verb, const char *form
 void client_command_mail(struct smtp_client *c)
 {
     static const char *const ret_texts[] = {[RET_FULL] = "FULL", [RET_HDRS] = "HDRS"};
-    const struct smtp_job *job           = c->transaction.job;
+    const struct smtp_transaction *t     = client_newest(c);
+    const struct smtp_job *job           = t->job;
     const struct envelope *e             = &job->envelope;
     struct line l                        = {0};
     line_put(&l, "MAIL FROM:<%s>", e->sender);
@@ -106,7 +89,7 @@ void client_command_mail(struct smtp_client *c)
         line_put(&l, " SIZE=%llu", (unsigned long long)job->size_bytes);
     if ((c->offered & SMTP_EXT_8BITMIME) != 0 && e->is_8bit)
         line_put(&l, " BODY=8BITMIME");
-    if (c->transaction.is_utf8)
+    if (t->is_utf8)
         line_put(&l, " SMTPUTF8");
     if ((c->offered & SMTP_EXT_DSN) != 0 && e->ret != RET_DEFAULT)
         line_put(&l, " RET=%s", ret_texts[e->ret]);

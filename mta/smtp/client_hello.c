@@ -78,8 +78,18 @@ void client_hello_line(struct smtp_client *c, struct span line)
             offers[i](c, parameters);
 }
 
+/* "220 mx.example ESMTP Exim 4.96 ..." */
+static bool names_exim(struct span text)
+{
+    static const struct span name = SPAN("Exim ");
+    while (text.len > 0 && !span_starts(text, name))
+        text = span_skip(text, 1);
+    return text.len > 0;
+}
+
 enum smtp_phase client_after_banner(struct smtp_client *c, const struct smtp_reply *reply)
 {
+    c->says_exim = names_exim(smtp_reply_text(reply));
     if (smtp_reply_class(reply) != 2)
         return client_fail(c, SMTP_CAUSE_REPLY, SMTP_BANNER, reply);
     client_say_hello(c);
@@ -88,7 +98,7 @@ enum smtp_phase client_after_banner(struct smtp_client *c, const struct smtp_rep
 
 static enum smtp_phase ready(struct smtp_client *c)
 {
-    return c->config->user != NULL ? client_auth_start(c) : SMTP_PHASE_IDLE;
+    return c->config->user != NULL ? client_auth_start(c) : SMTP_PHASE_READY;
 }
 
 static enum smtp_phase after_hello(struct smtp_client *c)

@@ -6,7 +6,9 @@
  *     client_command.c      commands into the output
  *     client_hello.c        greeting, EHLO, HELO, STARTTLS
  *     client_auth.c         AUTH
+ *     client_flight.c       the transactions in flight, and what is in front of whom
  *     client_transaction.c  MAIL to the end of data
+ *     client_output.c       commands and bodies as one stream
  *     client_result.c       who is told what
  */
 #pragma once
@@ -29,14 +31,33 @@ void client_enter(struct smtp_client *c, enum smtp_phase next);
 /* Writes what the peer and our buffer allow. */
 void client_pump(struct smtp_client *c);
 
-/* client_command.c */
+/* client_flight.c */
+struct smtp_transaction *client_oldest(struct smtp_client *c);
+struct smtp_transaction *client_newest(struct smtp_client *c);
+void client_step(struct smtp_transaction *t, enum smtp_step next);
+/* Whether another transaction may be sent behind those in flight. */
+bool client_takes_next(const struct smtp_client *c);
+/* Lets transactions go that are over and told, and begins to tell the next. */
+void client_retire(struct smtp_client *c);
+/* The oldest is not delivered, or it cannot be known: what a lost connection means for it. */
+enum smtp_cause client_cause_if_lost(const struct smtp_transaction *t);
+/* The session ends: all behind the oldest are told so in their turn. */
+void client_doom_all_behind(struct smtp_client *c);
+
+/* client_output.c */
 bool client_has_room(const struct smtp_client *c);
+bool client_has_output(const struct smtp_client *c);
+/* Bytes that no reply is owed for by themselves. */
+void client_put(struct smtp_client *c, struct span bytes);
+void client_want_body(struct smtp_client *c);
+void client_drop_output(struct smtp_client *c);
+void client_pump_body(struct smtp_client *c);
+
+/* client_command.c */
 void client_owe(struct smtp_client *c, enum smtp_verb verb, unsigned count);
 /* The verb of the reply that is due next; 'otherwise' when none is. */
 enum smtp_verb client_owed_verb(const struct smtp_client *c, enum smtp_verb otherwise);
 void client_owed_pop(struct smtp_client *c);
-/* Bytes that no reply is owed for by themselves. */
-void client_put(struct smtp_client *c, struct span bytes);
 /* One line, without its CRLF, and the reply it is owed. */
 void client_command(struct smtp_client *c, enum smtp_verb verb, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -59,6 +80,8 @@ enum smtp_phase client_auth_start(struct smtp_client *c);
 client_reply_fn client_after_mail, client_after_rcpt, client_after_data, client_after_dot;
 client_reply_fn client_after_rset;
 void client_pump_envelope(struct smtp_client *c);
+/* LMTP: the reply is the next accepted recipient's own. */
+void client_tell_next_accepted(struct smtp_client *c);
 
 /* client_result.c */
 bool rcpt_set_has(const struct smtp_rcpt_set *set, size_t rcpt);

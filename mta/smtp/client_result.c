@@ -29,9 +29,10 @@ static void rcpt_set_remove(struct smtp_rcpt_set *set, size_t rcpt)
 /* Moves to the next open recipient; a range without one is over, and 'last' follows. */
 static void seek(struct smtp_client *c)
 {
-    struct smtp_telling *t = &c->telling;
+    struct smtp_telling *t            = &c->telling;
+    const struct smtp_transaction *of = client_oldest(c);
     for (;;) {
-        while (t->next < t->end && !rcpt_set_has(&c->transaction.open, t->next))
+        while (t->next < t->end && !rcpt_set_has(&of->open, t->next))
             t->next++;
         if (t->next < t->end || c->last.end == 0)
             return;
@@ -74,8 +75,9 @@ void client_tell(struct smtp_client *c, size_t first, size_t end, enum smtp_caus
 
 void client_settle(struct smtp_client *c, enum smtp_cause cause, enum smtp_verb stage)
 {
-    if (c->transaction.open_count > 0)
-        client_tell(c, 0, c->transaction.job->rcpt_count, cause, stage);
+    struct smtp_transaction *t = client_oldest(c);
+    if (t->open_count > 0)
+        client_tell(c, 0, t->job->rcpt_count, cause, stage);
 }
 
 bool smtp_client_result(struct smtp_client *c, struct smtp_result *r)
@@ -83,13 +85,17 @@ bool smtp_client_result(struct smtp_client *c, struct smtp_result *r)
     struct smtp_telling *t = &c->telling;
     if (!client_has_result(c))
         return false;
-    r->rcpt       = t->next;
-    r->cause      = (enum smtp_cause)t->cause;
-    r->stage      = (enum smtp_verb)t->stage;
-    r->reply      = t->has_reply ? &c->reader.reply : &no_reply;
-    r->dsn_passed = (c->offered & SMTP_EXT_DSN) != 0;
-    rcpt_set_remove(&c->transaction.open, t->next);
-    c->transaction.open_count--;
+    struct smtp_transaction *of = client_oldest(c);
+    r->job                      = of->job;
+    r->is_behind                = of->is_behind;
+    r->rcpt                     = t->next;
+    r->cause                    = (enum smtp_cause)t->cause;
+    r->stage                    = (enum smtp_verb)t->stage;
+    r->reply                    = t->has_reply ? &c->reader.reply : &no_reply;
+    r->dsn_passed               = (c->offered & SMTP_EXT_DSN) != 0;
+    rcpt_set_remove(&of->open, t->next);
+    of->open_count--;
     seek(c);
+    client_retire(c);
     return true;
 }

@@ -6,13 +6,15 @@
  */
 #pragma once
 #include "mta/base/fault.h"
+#include "mta/base/list.h"
 #include "mta/base/rng.h"
 #include "mta/smtp/client.h"
 #include "mta/smtp/server.h"
+#include "tests/unit/smtp_output.h"
 #include <stdio.h>
 #include <string.h>
 
-enum { PAIR_JOBS_MAX = 3, PAIR_RCPTS_MAX = 6, PAIR_STEPS_MAX = 200000, PAIR_TEXT_BYTES = 64 };
+enum { PAIR_JOBS_MAX = 6, PAIR_RCPTS_MAX = 6, PAIR_STEPS_MAX = 200000, PAIR_TEXT_BYTES = 64 };
 
 /* Chosen by bytes while there are any, then by the generator. */
 struct chance {
@@ -34,6 +36,8 @@ struct pair_job {
     struct envelope_rcpt rcpts[PAIR_RCPTS_MAX];
     char texts[PAIR_RCPTS_MAX + 1][PAIR_TEXT_BYTES];
     struct buf content, wire; /* canonical; as it goes out */
+    size_t sent;              /* of either */
+    struct span piece;
     unsigned told[PAIR_RCPTS_MAX];
     enum smtp_cause cause[PAIR_RCPTS_MAX];
     int code[PAIR_RCPTS_MAX];
@@ -52,7 +56,8 @@ struct pair {
     struct smtp_server server;
     struct buf up, down; /* to the server, to the client */
     struct pair_job jobs[PAIR_JOBS_MAX];
-    unsigned job_count, job_now, wire_sent;
+    unsigned job_count, job_now;
+    unsigned most_in_flight;
     struct pair_job *server_job; /* whose transaction is open there */
     bool is_lossy, has_quit, is_lost;
 };
@@ -96,7 +101,9 @@ static inline void pair_init(struct pair *p, struct span bytes, uint64_t seed, b
     rng_seed(&p->chance.rng, seed);
     p->is_lossy      = is_lossy;
     p->client_config = (struct smtp_client_config){.helo = "me.example", .tls = SMTP_TLS_OFFERED};
-    unsigned offer   = chance_below(&p->chance, 256) | chance_below(&p->chance, 4) << 8;
+    p->client_config.is_one_by_one = chance_below(&p->chance, 8) == 0;
+    p->client_config.chunk_window  = chance_below(&p->chance, SMTP_FLIGHT_MAX + 1);
+    unsigned offer = chance_below(&p->chance, 256) | chance_below(&p->chance, 4) << 8;
     if (chance_below(&p->chance, 4) > 0)
         offer |= SMTP_EXT_PIPELINING;
     p->server_config = (struct smtp_server_config){
@@ -195,13 +202,22 @@ static inline void pair_answer(struct pair *p)
     }
 }
 
+/* Each recipient of the job was told once. */
+static inline void pair_check_told(const struct pair_job *j)
+{
+    for (unsigned i = 0; i < j->job.rcpt_count; i++)
+        must(j->told[i] == 1);
+}
+
 static inline void pair_take_result(struct pair *p)
 {
     struct smtp_result r;
     if (!smtp_client_result(&p->client, &r))
         return;
     must(p->job_now > 0);
-    struct pair_job *j = &p->jobs[p->job_now - 1];
+    struct pair_job *j = CONTAINER_OF(r.job, struct pair_job, job);
+    for (struct pair_job *before = p->jobs; before < j; before++)
+        pair_check_told(before);
     must(r.rcpt < j->job.rcpt_count);
     j->told[r.rcpt]++;
     j->cause[r.rcpt] = r.cause;
@@ -209,20 +225,25 @@ static inline void pair_take_result(struct pair *p)
     j->stage[r.rcpt] = r.stage;
 }
 
+static inline void pair_give_body(struct pair *p, struct pair_job *j)
+{
+    struct span from = buf_span(smtp_client_is_chunk(&p->client) ? &j->content : &j->wire);
+    from             = span_skip(from, j->sent);
+    j->piece         = span_first(from, 1 + chance_below(&p->chance, 40));
+    j->sent += j->piece.len;
+    smtp_client_body(&p->client, &j->piece, 1, j->piece.len == from.len);
+}
+
 static inline void pair_client_turn(struct pair *p)
 {
     struct smtp_client *c = &p->client;
     unsigned wants        = smtp_client_wants(c);
     if ((wants & SMTP_WANT_BODY) != 0) {
-        const struct buf *wire = &p->jobs[p->job_now - 1].wire;
-        size_t left            = wire->len - p->wire_sent;
-        size_t n               = 1 + chance_below(&p->chance, 40);
-        n                      = n < left ? n : left;
-        smtp_client_body(c, span_make(wire->at + p->wire_sent, n), n == left);
-        p->wire_sent += (unsigned)n;
-    } else if ((wants & SMTP_WANT_JOB) != 0 && p->job_now < p->job_count) {
-        p->wire_sent = 0;
+        pair_give_body(p, CONTAINER_OF(smtp_client_body_job(c), struct pair_job, job));
+    } else if ((wants & (SMTP_WANT_JOB | SMTP_WANT_NEXT)) != 0 && p->job_now < p->job_count) {
         smtp_client_send(c, &p->jobs[p->job_now++].job);
+        p->most_in_flight =
+            c->flight_count > p->most_in_flight ? c->flight_count : p->most_in_flight;
     } else if ((wants & SMTP_WANT_JOB) != 0 && !p->has_quit) {
         p->has_quit = true;
         smtp_client_quit(c);
@@ -240,7 +261,7 @@ static inline void pair_step(struct pair *p)
     struct span some;
     switch (chance_below(&p->chance, 6)) {
     case 0:
-        some = pair_some(p, smtp_client_output(&p->client));
+        some = pair_some(p, smtp_output_first(&p->client));
         buf_put(&p->up, some);
         smtp_client_wrote(&p->client, some.len);
         break;
@@ -283,10 +304,10 @@ static inline void pair_secure_if_agreed(struct pair *p)
 /* The client has its own view: it is the only one that may be in doubt. */
 static inline void pair_check_job(const struct pair_job *j)
 {
+    pair_check_told(j);
     for (unsigned i = 0; i < j->job.rcpt_count; i++) {
         bool arrived = j->is_taken && (j->has >> i & 1) != 0;
         bool success = j->cause[i] == SMTP_CAUSE_REPLY && j->code[i] / 100 == 2;
-        must(j->told[i] == 1);
         must(!success || j->stage[i] == SMTP_DOT);
         must(j->cause[i] != SMTP_CAUSE_PROTOCOL);
         if (j->cause[i] != SMTP_CAUSE_IN_DOUBT)

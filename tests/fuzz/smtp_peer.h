@@ -8,6 +8,7 @@
 #pragma once
 #include "mta/base/fault.h"
 #include "mta/smtp/client.h"
+#include "tests/unit/smtp_output.h"
 #include <string.h>
 
 enum { PEER_RCPTS_MAX = 8 };
@@ -20,7 +21,7 @@ struct peer {
     unsigned told[PEER_RCPTS_MAX], jobs_sent, jobs_max;
     size_t delivered, refused, in_doubt, lost;
     bool body_was_sent; /* with the end mark */
-    struct span body;
+    struct span body, piece;
     size_t body_sent;
 };
 
@@ -87,14 +88,15 @@ static inline void peer_send(struct peer *p)
 static inline void peer_give_body(struct peer *p)
 {
     size_t left = p->body.len - p->body_sent, n = left < 20 ? left : 20;
-    must(p->client.transaction.accepted_count > 0);
-    smtp_client_body(&p->client, span_make(p->body.at + p->body_sent, n), n == left);
+    must(p->client.flight[p->client.body.flight].accepted_count > 0);
+    p->piece = span_make(p->body.at + p->body_sent, n);
+    smtp_client_body(&p->client, &p->piece, 1, n == left);
     p->body_sent += n;
 }
 
 static inline void peer_write(struct peer *p)
 {
-    struct span out = smtp_client_output(&p->client);
+    struct span out = smtp_output_first(&p->client);
     bool is_body    = out.at >= p->body.at && out.at < p->body.at + p->body.len;
     smtp_client_wrote(&p->client, out.len);
     p->body_was_sent = p->body_was_sent || (is_body && p->body_sent == p->body.len);

@@ -11,9 +11,12 @@
  *     B:           its body is asked for, and goes out uncopied with the end mark
  *     P: text      a piece of the body is asked for and goes out (with CRLF)
  *     U:           the last piece is handed over, but does not get out
+ *     W:           now it does         K: text    like B:, of a chunk
+ *     N: options   like J:, for the job behind the one whose body is in hand
  *     T:           TLS is asked for, and stands      Q: good-bye is said
  *     X:           the connection dies               A: the body cannot be completed
- *     R: i cause code stage      a result: recipient i
+ *     R: i cause code stage      a result: recipient i; with "^ " in front for each job that came
+ *                                after its own, with " behind" if it was sent ahead of a reply
  *     F: cause code stage        so the session failed
  *     I:           it is idle: a job is wanted       D: it is done: it wants to be closed
  *
@@ -22,12 +25,19 @@
  */
 #include "mta/smtp/client.h"
 #include "script.h"
+#include "tests/unit/smtp_output.h"
 
-enum { CHUNK_BYTES_MAX = 64, HEARD_BYTES = 1 << 17, RCPTS_MAX = 8, JOB_TEXT_BYTES = 4096 };
+enum {
+    CHUNK_BYTES_MAX = 64,
+    HEARD_BYTES     = 1 << 17,
+    RCPTS_MAX       = 8,
+    JOBS_MAX        = 8,
+    JOB_TEXT_BYTES  = 4096
+};
 
-static const char *const causes[] = {"reply",      "lost",      "in-doubt",
-                                     "protocol",   "too-large", "needs-utf8",
-                                     "needs-8bit", "limit",     "policy"};
+static const char *const causes[] = {"reply",     "lost",       "in-doubt",   "protocol",
+                                     "too-large", "needs-utf8", "needs-8bit", "limit",
+                                     "policy",    "no-bdat"};
 static const struct span body     = SPAN("hi\r\n.\r\n");
 
 struct player {
@@ -35,8 +45,12 @@ struct player {
     size_t chunk; /* bytes fed at once */
     struct smtp_client_config config;
     struct smtp_client client;
-    struct smtp_job job;
-    struct envelope_rcpt rcpts[RCPTS_MAX];
+    struct player_job {
+        struct smtp_job job;
+        struct envelope_rcpt rcpts[RCPTS_MAX];
+    } jobs[JOBS_MAX];
+    size_t job_count;
+    struct span piece;              /* in hand */
     char texts[2 * JOB_TEXT_BYTES]; /* of config and job */
     size_t text_len;
     char heard[HEARD_BYTES]; /* S: lines not fed yet */
@@ -80,23 +94,34 @@ static bool hear(struct player *p, struct span text, struct span end)
 
 static bool goes_out(struct smtp_client *c, struct span text, struct span end)
 {
-    struct span out = smtp_client_output(c);
+    struct span out = smtp_output_first(c);
     if (!span_starts(out, text) || !span_starts(span_skip(out, text.len), end))
         return false;
     smtp_client_wrote(c, text.len + end.len);
     return true;
 }
 
-static bool piece_goes_out(struct smtp_client *c, struct span piece, bool is_last)
+static bool give_piece(struct player *p, struct span piece, bool is_last)
 {
-    if ((smtp_client_wants(c) & SMTP_WANT_BODY) == 0)
+    if ((smtp_client_wants(&p->client) & SMTP_WANT_BODY) == 0)
         return false;
-    smtp_client_body(c, piece, is_last);
-    struct span out = smtp_client_output(c);
-    if (out.at != piece.at || out.len != piece.len)
-        return false;
-    smtp_client_wrote(c, out.len);
+    p->piece = piece;
+    smtp_client_body(&p->client, &p->piece, 1, is_last);
     return true;
+}
+
+static bool piece_in_hand_goes_out(struct player *p)
+{
+    struct span out = smtp_output_first(&p->client);
+    if (out.at != p->piece.at || out.len != p->piece.len)
+        return false;
+    smtp_client_wrote(&p->client, out.len);
+    return true;
+}
+
+static bool piece_goes_out(struct player *p, struct span piece, bool is_last)
+{
+    return give_piece(p, piece, is_last) && piece_in_hand_goes_out(p);
 }
 
 static bool text_is(struct span text, const char *got)
@@ -107,14 +132,28 @@ static bool text_is(struct span text, const char *got)
     return false;
 }
 
-static bool result_is(struct smtp_client *c, struct span text)
+/* How many jobs came after it. */
+static size_t jobs_after(const struct player *p, const struct smtp_job *job)
 {
+    size_t after = 0;
+    while (after < p->job_count && &p->jobs[p->job_count - 1 - after].job != job)
+        after++;
+    return after;
+}
+
+static bool result_is(struct player *p, struct span text)
+{
+    struct smtp_client *c = &p->client;
     struct smtp_result r;
-    char got[128];
+    char got[128] = "";
     if ((smtp_client_wants(c) & SMTP_WANT_RESULT) == 0 || !smtp_client_result(c, &r))
         return false;
-    (void)snprintf(got, sizeof got, "%zu %s %d %s%s", r.rcpt, causes[r.cause], r.reply->code,
-                   smtp_verb_text(r.stage), r.dsn_passed ? " dsn" : "");
+    for (size_t n = jobs_after(p, r.job); n > 0; n--)
+        strcat(got, "^ ");
+    size_t len = strlen(got);
+    (void)snprintf(got + len, sizeof got - len, "%zu %s %d %s%s%s", r.rcpt, causes[r.cause],
+                   r.reply->code, smtp_verb_text(r.stage), r.dsn_passed ? " dsn" : "",
+                   r.is_behind ? " behind" : "");
     return text_is(text, got);
 }
 
@@ -151,6 +190,10 @@ static bool session_option(struct player *p, struct span option)
         config->user = keep(p, value);
     else if (option_is(option, "password", &value))
         config->password = keep(p, value);
+    else if (span_is(option, "one-by-one"))
+        config->is_one_by_one = true;
+    else if (option_is(option, "bdat", &value))
+        config->chunk_window = (unsigned)(value.at[0] - '0');
     else if (option_is(option, "ignore", &value))
         config->ignore |= smtp_ext_bit(value);
     else
@@ -158,14 +201,20 @@ static bool session_option(struct player *p, struct span option)
     return true;
 }
 
+static struct player_job *newest(struct player *p)
+{
+    return &p->jobs[p->job_count - 1];
+}
+
 static bool set_rcpts(struct player *p, struct span list)
 {
+    struct player_job *j = newest(p);
     struct span address;
-    p->job.rcpt_count = 0;
+    j->job.rcpt_count = 0;
     while (span_cut(&list, ',', &address)) {
-        if (p->job.rcpt_count == RCPTS_MAX)
+        if (j->job.rcpt_count == RCPTS_MAX)
             return false;
-        struct envelope_rcpt *rcpt = &p->rcpts[p->job.rcpt_count++];
+        struct envelope_rcpt *rcpt = &j->rcpts[j->job.rcpt_count++];
         rcpt->address              = keep(p, address);
         rcpt->orcpt                = "";
         rcpt->notify               = 0;
@@ -178,14 +227,15 @@ static bool set_notify(struct player *p, struct span value)
     uint64_t notify = 0;
     if (!span_to_number(value, 15, &notify))
         return false;
-    for (size_t i = 0; i < p->job.rcpt_count; i++)
-        p->rcpts[i].notify = (uint8_t)notify;
+    struct player_job *j = newest(p);
+    for (size_t i = 0; i < j->job.rcpt_count; i++)
+        j->rcpts[i].notify = (uint8_t)notify;
     return true;
 }
 
 static bool job_option(struct player *p, struct span option)
 {
-    struct envelope *e = &p->job.envelope;
+    struct envelope *e = &newest(p)->job.envelope;
     struct span value;
     if (span_is(option, "8bit"))
         return e->is_8bit = true;
@@ -196,32 +246,35 @@ static bool job_option(struct player *p, struct span option)
     if (option_is(option, "envid", &value))
         return (e->envid = keep(p, value)) != NULL;
     if (option_is(option, "orcpt", &value))
-        return (p->rcpts[0].orcpt = keep(p, value)) != NULL;
+        return (newest(p)->rcpts[0].orcpt = keep(p, value)) != NULL;
     if (option_is(option, "to", &value))
         return set_rcpts(p, value);
     if (option_is(option, "size", &value))
-        return span_to_number(value, UINT64_MAX, &p->job.size_bytes);
+        return span_to_number(value, UINT64_MAX, &newest(p)->job.size_bytes);
     if (option_is(option, "notify", &value))
         return set_notify(p, value);
     e->ret = span_is(option, "ret=full") ? RET_FULL : RET_HDRS;
     return span_starts(option, span_of("ret="));
 }
 
-static bool hand_over(struct player *p, struct span options)
+static bool hand_over(struct player *p, struct span options, enum smtp_want want)
 {
     static const struct span two = SPAN("a@x.example,b@x.example");
     struct span option;
-    p->job = (struct smtp_job){
-        .envelope = {.sender = "s@y.example", .envid = ""},
-          .rcpts = p->rcpts
+    if (p->job_count == JOBS_MAX)
+        return false;
+    struct player_job *j = &p->jobs[p->job_count++];
+    j->job               = (struct smtp_job){
+                      .envelope = {.sender = "s@y.example", .envid = ""},
+                        .rcpts = j->rcpts
     };
     (void)set_rcpts(p, two);
     while (span_cut(&options, ' ', &option))
         if (!job_option(p, option))
             return false;
-    if ((smtp_client_wants(&p->client) & SMTP_WANT_JOB) == 0)
+    if ((smtp_client_wants(&p->client) & want) == 0)
         return false;
-    smtp_client_send(&p->client, &p->job);
+    smtp_client_send(&p->client, &j->job);
     return true;
 }
 
@@ -257,19 +310,25 @@ static bool step(struct player *p, char kind, struct span text)
     case 'C':
         return goes_out(c, text, crlf);
     case 'B':
-        return piece_goes_out(c, body, true);
+        return piece_goes_out(p, body, true);
+    case 'K':
+        (void)snprintf(line, sizeof line, "%.*s\r\n", (int)text.len, text.at);
+        return piece_goes_out(p, span_of(line), true);
     case 'P':
         (void)snprintf(line, sizeof line, "%.*s\r\n", (int)text.len, text.at);
-        return piece_goes_out(c, span_of(line), false);
+        return piece_goes_out(p, span_of(line), false);
     case 'U':
-        smtp_client_body(c, body, true);
-        return true;
+        return give_piece(p, body, true);
+    case 'W':
+        return piece_in_hand_goes_out(p);
     case 'R':
-        return result_is(c, text);
+        return result_is(p, text);
     case 'F':
         return failure_is(c, text);
     case 'J':
-        return hand_over(p, text);
+        return hand_over(p, text, SMTP_WANT_JOB);
+    case 'N':
+        return hand_over(p, text, SMTP_WANT_NEXT);
     case 'T':
         return secure(p);
     case 'Q':
@@ -292,7 +351,7 @@ static bool step(struct player *p, char kind, struct span text)
 
 static void complain(struct player *p, const char *what)
 {
-    struct span out = smtp_client_output(&p->client);
+    struct span out = smtp_output_first(&p->client);
     printf("%s:%zu: in chunks of %zu: %s; wants %u, output is '%.*s'\n", p->script.file,
            p->script.line, p->chunk, what, smtp_client_wants(&p->client), (int)out.len, out.at);
     p->is_good = false;
@@ -302,6 +361,7 @@ static void begin(struct player *p)
 {
     p->config    = (struct smtp_client_config){.helo = "me.example"};
     p->text_len  = 0;
+    p->job_count = 0;
     p->heard_len = p->heard_fed = 0;
     p->is_playing = p->is_good = true;
     smtp_client_init(&p->client, &p->config);
