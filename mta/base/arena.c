@@ -4,7 +4,8 @@
 #include <stdalign.h>
 #include <string.h>
 
-enum { ARENA_BLOCK_BYTES_MIN = 512, ARENA_BLOCK_BYTES_MAX = 65536 };
+/* The first block holds the texts of a message to one recipient: there may be a million of them. */
+enum { ARENA_BLOCK_BYTES_MIN = 176, ARENA_BLOCK_BYTES_MAX = 65536 };
 
 struct arena_block {
     struct arena_block *older;

@@ -7,6 +7,7 @@
  * tried, how that went; the rest is read again when the message is taken.
  */
 #pragma once
+#include "mta/base/buf.h"
 #include "mta/spool/notes.h"
 #include "mta/spool/stored.h"
 
@@ -27,13 +28,22 @@ struct fates {
     struct fate rows[];
 };
 
+/* Small messages stand side by side: many are found in what was read for the first of them. */
+struct window {
+    const struct segment *segment;
+    uint64_t at;
+    struct buf bytes;
+};
+
 struct recover {
     struct spool_recovery report;
     struct list waiting; /* struct stored, the oldest first */
     struct notes notes;
     uint64_t sequence_max;
     uint32_t generation_max;
+    struct window window; /* of the segment that is read to take them */
     /* the message last taken */
+    struct buf stream;
     struct arena arena;
     struct spool_rcpt *rcpts;
 };

@@ -7,27 +7,55 @@
 #include "mta/spool/inside.h"
 #include <string.h>
 
-static enum status read_piece(const struct place *piece, struct buf *stream)
+enum { WINDOW_BYTES = 256 << 10, STREAM_BYTES_KEPT = 1 << 20 };
+
+static bool holds(const struct window *window, const struct place *piece)
 {
-    char bytes[RECORD_BYTES_MAX];
+    return window->segment == piece->segment && piece->offset >= window->at &&
+           piece->offset + (uint64_t)piece->bytes <= window->at + window->bytes.len;
+}
+
+/* Short, or not at all: what is there is checked like any other bytes. */
+static enum status move_window(struct window *window, const struct place *piece)
+{
+    size_t got = 0;
+    buf_clear(&window->bytes);
+    char *into         = buf_reserve(&window->bytes, WINDOW_BYTES);
+    enum status status = disk_read(piece->segment->file, piece->offset, into, WINDOW_BYTES, &got);
+    if (status != OK) /* a bad sector further on must not cost this one */
+        status = disk_read(piece->segment->file, piece->offset, into, piece->bytes, &got);
+    window->segment   = piece->segment;
+    window->at        = piece->offset;
+    window->bytes.len = status == OK ? got : 0;
+    return status;
+}
+
+static enum status read_piece(struct window *window, const struct place *piece, struct buf *stream)
+{
     struct record record;
-    size_t got = 0, length = 0;
-    enum status status = disk_read(piece->segment->file, piece->offset, bytes, piece->bytes, &got);
-    if (status != OK)
-        return status;
-    if (record_parse(span_make(bytes, got), piece->segment->id, &record, &length, NULL) !=
-            RECORD_GOOD ||
+    size_t length = 0;
+    if (!holds(window, piece)) {
+        enum status status = move_window(window, piece);
+        if (status != OK)
+            return status;
+    }
+    struct span bytes = span_skip(buf_span(&window->bytes), (size_t)(piece->offset - window->at));
+    bytes             = span_first(bytes, piece->bytes);
+    if (record_parse(bytes, piece->segment->id, &record, &length, NULL) != RECORD_GOOD ||
         record.payload.len < PAYLOAD_PIECE_HEAD)
         return CORRUPT;
     buf_put(stream, span_skip(record.payload, PAYLOAD_PIECE_HEAD));
     return OK;
 }
 
-static enum status read_stream(const struct stored *stored, struct buf *stream)
+static enum status read_stream(struct recover *r, const struct stored *stored)
 {
     enum status status = OK;
+    if (r->stream.cap > STREAM_BYTES_KEPT)
+        buf_release(&r->stream);
+    buf_clear(&r->stream);
     for (size_t i = 0; i < stored->piece_count && status == OK; i++)
-        status = read_piece(&stored->pieces[i], stream);
+        status = read_piece(&r->window, &stored->pieces[i], &r->stream);
     return status;
 }
 
@@ -105,11 +133,10 @@ static bool take_rcpts(struct recover *r, const struct stored *stored, struct re
 static bool take_one(struct spool *s, const struct stored *stored, struct spool_recovered *message)
 {
     struct recover *r = &s->recover;
-    struct buf stream = {0};
     struct payload_entry entry;
     arena_release(&r->arena);
-    bool is_good         = read_stream(stored, &stream) == OK;
-    struct reader reader = {buf_span(&stream), false};
+    bool is_good         = read_stream(r, stored) == OK;
+    struct reader reader = {buf_span(&r->stream), false};
     is_good = is_good && payload_read_entry(&reader, &entry) && take_rcpts(r, stored, &reader);
     if (is_good) {
         take_entry(r, &entry, &message->entry);
@@ -117,7 +144,6 @@ static bool take_one(struct spool *s, const struct stored *stored, struct spool_
         message->rcpt_count = stored->rcpt_count;
         message->rcpts      = r->rcpts;
     }
-    buf_release(&stream);
     return is_good;
 }
 
@@ -161,6 +187,9 @@ void recover_release(struct spool *s)
         list_push(&s->index.all, first);
     }
     notes_release(&r->notes);
+    buf_release(&r->window.bytes);
+    r->window = (struct window){0};
+    buf_release(&r->stream);
     arena_release(&r->arena);
     mem_free(r->rcpts);
     r->rcpts = NULL;
