@@ -189,6 +189,8 @@ const struct option config_options[] = {
      "Port at which MX hosts are met."},
     {"delivery.connections", option_count, AT(delivery_sessions), "1000", false, false, 1, 100000,
      "Deliveries on the wire at the same time, over all sites."},
+    {"delivery.linger", option_duration, AT(policy.linger_ms), "100ms", false, false, 0, 60000,
+     "A list post waits so long after its last transaction for the rest of it; 0s: not at all."},
     {"delivery.sources", set_sources, 0, "", true, false, 0, 0,
      "Local addresses to send from, chosen in turn. Default: the system's choice."},
     {"delivery.timeouts.connect", option_duration, AT(deliver.connect_ms),

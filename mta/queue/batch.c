@@ -5,12 +5,13 @@
 
 #define TO(state) (1u << BATCH_##state)
 static const unsigned may_follow[BATCH_STATES] = {
-    [BATCH_NOWHERE]  = TO(UNROUTED) | TO(READY) | TO(BUSY) | TO(DEFERRED) | TO(HELD),
-    [BATCH_UNROUTED] = TO(NOWHERE),
-    [BATCH_READY]    = TO(NOWHERE),
-    [BATCH_BUSY]     = TO(NOWHERE),
-    [BATCH_DEFERRED] = TO(NOWHERE),
-    [BATCH_HELD]     = TO(NOWHERE),
+    [BATCH_NOWHERE] = TO(UNROUTED) | TO(LINGERING) | TO(READY) | TO(BUSY) | TO(DEFERRED) | TO(HELD),
+    [BATCH_UNROUTED]  = TO(NOWHERE),
+    [BATCH_LINGERING] = TO(NOWHERE),
+    [BATCH_READY]     = TO(NOWHERE),
+    [BATCH_BUSY]      = TO(NOWHERE),
+    [BATCH_DEFERRED]  = TO(NOWHERE),
+    [BATCH_HELD]      = TO(NOWHERE),
 };
 #undef TO
 

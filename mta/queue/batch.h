@@ -12,12 +12,13 @@ struct domain;
 struct site_flow;
 
 enum batch_state {
-    BATCH_NOWHERE,  /* being put together or taken apart */
-    BATCH_UNROUTED, /* its domain asks for a route */
-    BATCH_READY,    /* at its site, in its flow */
-    BATCH_BUSY,     /* in a job */
-    BATCH_DEFERRED, /* until due */
-    BATCH_HELD,     /* until an operator says so */
+    BATCH_NOWHERE,   /* being put together or taken apart */
+    BATCH_UNROUTED,  /* its domain asks for a route */
+    BATCH_LINGERING, /* others of its message and domain may join it in a moment */
+    BATCH_READY,     /* at its site, in its flow */
+    BATCH_BUSY,      /* in a job */
+    BATCH_DEFERRED,  /* until due */
+    BATCH_HELD,      /* until an operator says so */
     BATCH_STATES
 };
 

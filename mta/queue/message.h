@@ -67,13 +67,16 @@ struct message {
     uint32_t first_count, rcpt_cap;
     struct recipient **chunks;
     uint32_t chunk_count, chunk_cap;
-    uint32_t rcpt_count; /* all */
-    uint32_t live;       /* not ENDED */
-    uint32_t busy;       /* in jobs */
-    uint32_t resting;    /* deferred or held: nothing happens to them soon */
-    uint32_t owing;      /* OWES_FAILURE or OWES_SUCCESS */
-    bool is_reporting;   /* FACT_REPORT_DUE was given, and no answer has come */
-    bool is_sealed;      /* the queue has it: pointers to recipients hold */
+    uint32_t rcpt_count;     /* all */
+    uint32_t live;           /* not ENDED */
+    uint32_t busy;           /* in jobs */
+    uint32_t resting;        /* deferred or held: nothing happens to them soon */
+    uint32_t owing;          /* OWES_FAILURE or OWES_SUCCESS */
+    bool is_reporting;       /* FACT_REPORT_DUE was given, and no answer has come */
+    bool is_sealed;          /* the queue has it: pointers to recipients hold */
+    bool may_linger;         /* a list post: more of it is likely to come */
+    struct heap_node linger; /* the queue's clock for it, while it does */
+    uint64_t linger_end_ms;
     bool is_open;        /* recipients may join: it is not done when all have ended */
     struct list in_open; /* the queue's, while it is */
     struct arena arena;  /* all its texts */

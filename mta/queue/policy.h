@@ -16,7 +16,12 @@ struct site_limits {
     enum policy_tls tls;
 };
 
-enum { SITE_PATTERNS_MAX = 32, SITE_RULES_MAX = 256, RETRY_INTERVALS_MAX = 32 };
+enum {
+    SITE_PATTERNS_MAX      = 32,
+    SITE_RULES_MAX         = 256,
+    RETRY_INTERVALS_MAX    = 32,
+    QUEUE_LINGER_TIMES_MAX = 20, /* a post lingers at most so many times linger_ms in all */
+};
 
 /* An entry of 'sites:'.  The first rule with a matching MX or domain wins; rules[0] is 'default'
  * and matches all that is left. */
@@ -42,6 +47,8 @@ struct queue_policy {
     const struct site_rule *rules;
     size_t rule_count;
     struct retry_policy retry;
-    unsigned jobs_max; /* on the wire at once, over all sites */
+    uint64_t linger_ms; /* a list post's recipients wait so long after the last transaction for
+                           others of their domain; 0: not at all */
+    unsigned jobs_max;  /* on the wire at once, over all sites */
     unsigned shards;
 };

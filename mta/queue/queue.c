@@ -157,6 +157,7 @@ void queue_accept(struct queue *q, struct message *m, uint64_t expire_in_ms,
     heap_push(&q->expiries, &m->expiry, m->expire_ms);
 
     gather_all(q, m, due_in_ms);
+    linger_begin(q, m);
     q->live += m->live;
     q->owing += m->owing;
     q->accepted += m->live - m->owing;
@@ -169,13 +170,18 @@ void queue_accept(struct queue *q, struct message *m, uint64_t expire_in_ms,
 
 /* --- others join --- */
 
+static bool may_grow(const struct batch *b)
+{
+    return b->state == BATCH_LINGERING || b->state == BATCH_READY || b->state == BATCH_UNROUTED;
+}
+
 /* What waits of the message in that domain, if it is among the newest there. */
 static struct batch *find_growing(const struct domain *d, const struct message *m)
 {
     struct list *n = list_last(&d->batches);
     for (int i = 0; i < QUEUE_JOIN_STEPS && n != NULL; i++, n = list_before(&d->batches, n)) {
         struct batch *b = CONTAINER_OF(n, struct batch, in_domain);
-        if (b->message == m && (b->state == BATCH_READY || b->state == BATCH_UNROUTED))
+        if (b->message == m && may_grow(b))
             return b;
     }
     return NULL;
@@ -209,6 +215,8 @@ void queue_append(struct queue *q, struct message *m, const struct message *join
     m->live += joins->rcpt_count;
     q->live += joins->rcpt_count;
     q->accepted += joins->rcpt_count;
+    m->may_linger = true;
+    linger_begin(q, m);
     for (uint32_t i = first; i < m->rcpt_count; i++)
         join(q, m, message_rcpt(m, i));
     end_arm_delay_again(q, m, first);
@@ -219,6 +227,7 @@ void queue_close_message(struct queue *q, struct message *m, uint64_t now_ms)
     must(m->is_open);
     queue_set_clock(q, now_ms);
     m->is_open = false;
+    linger_end(q, m);
     list_remove(&m->in_open);
     end_check(q, m);
 }
@@ -228,6 +237,7 @@ void queue_close_message(struct queue *q, struct message *m, uint64_t now_ms)
 static void wake_all(struct queue *q)
 {
     struct heap_node *node;
+    linger_end_due(q);
     while ((node = heap_take(&q->due, q->now_ms)) != NULL) {
         struct batch *b = CONTAINER_OF(node, struct batch, due);
         place_out(q, b);
@@ -241,7 +251,7 @@ static void wake_all(struct queue *q)
 
 uint64_t queue_next_ms(const struct queue *q)
 {
-    const struct heap *heaps[] = {&q->due,      &q->backoffs, &q->tokens,
+    const struct heap *heaps[] = {&q->due,      &q->backoffs, &q->tokens, &q->lingers,
                                   &q->expiries, &q->reports,  &q->delays};
     uint64_t next_ms           = UINT64_MAX;
     for (size_t i = 0; i < sizeof heaps / sizeof heaps[0]; i++) {

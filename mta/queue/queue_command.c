@@ -107,7 +107,7 @@ static void act(struct order *o, struct batch *b)
 static bool is_ready_already(const struct order *o, const struct batch *b)
 {
     return o->command == QUEUE_RETRY &&
-           (b->state == BATCH_UNROUTED ||
+           (b->state == BATCH_UNROUTED || b->state == BATCH_LINGERING ||
             (b->state == BATCH_READY && b->domain->site->state != SITE_BACKOFF));
 }
 

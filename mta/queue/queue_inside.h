@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The inside of the queue, shared by the files that make it up: queue (in and out), queue_place
- * (where batches wait), queue_route (domains find sites), queue_rule (sites and their limits),
- * queue_idle (what is forgotten), queue_dispatch (which site may start), queue_home (jobs come
- * back), queue_end (ends and reports), queue_command and queue_list (for operators).  Nobody else
- * includes it.
+ * (where batches wait), queue_linger (posts wait for the rest of them), queue_route (domains find
+ * sites), queue_rule (sites and their limits), queue_idle (what is forgotten), queue_dispatch
+ * (which site may start), queue_home (jobs come back), queue_end (ends and reports), queue_command
+ * and queue_list (for operators).  Nobody else includes it.
  *
  * A site with ready mail is in exactly one of: runnable; its operator's waiting list; backoffs; or
  * nowhere, because a job that is out will bring it back.  So nothing is ever polled.
@@ -40,6 +40,7 @@ struct queue {
     struct heap due;                       /* deferred batches */
     struct heap backoffs;                  /* sites */
     struct heap tokens;                    /* operators whose sites wait for the next transaction */
+    struct heap lingers;                   /* messages */
     struct heap expiries, reports, delays; /* messages */
     struct list idle_domains, idle_sites;  /* the longest idle first */
     size_t idle_domain_count, idle_site_count;
@@ -68,10 +69,10 @@ uint64_t queue_next_id(struct queue *q);
 /* An empty batch, nowhere. */
 struct batch *place_new(struct queue *q, struct message *m, struct domain *d);
 void place_free(struct queue *q, struct batch *b);
-/* One that stands ready, or waits for a route, takes another recipient. */
+/* One that lingers, stands ready, or waits for a route, takes another recipient. */
 void place_grow(struct queue *q, struct batch *b, struct recipient *r);
 void place_out(struct queue *q, struct batch *b);
-/* READY at its site, or UNROUTED until its domain has a route. */
+/* READY at its site, LINGERING before that, or UNROUTED until its domain has a route. */
 void place_waiting(struct queue *q, struct batch *b, bool at_front);
 void place_deferred(struct queue *q, struct batch *b, uint64_t due_ms);
 void place_held(struct queue *q, struct batch *b);
@@ -80,6 +81,16 @@ void place_busy(struct queue *q, struct batch *b);
  * gives the batch itself, out of its place, when that is all of them. */
 struct batch *place_split_first(struct queue *q, struct batch *b, uint32_t count);
 struct batch *place_split_chosen(struct queue *q, struct batch *b);
+
+/* --- linger --- */
+
+/* The message has come, or others have joined it: those of its batches that are not full wait a
+ * moment. */
+void linger_begin(struct queue *q, struct message *m);
+bool linger_holds(const struct queue *q, const struct batch *b);
+/* The wait is over. */
+void linger_end(struct queue *q, struct message *m);
+void linger_end_due(struct queue *q);
 
 /* --- route --- */
 

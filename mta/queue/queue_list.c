@@ -44,6 +44,7 @@ static void describe_live(const struct recipient *r, uint64_t now_ms, struct que
     case BATCH_UNROUTED:
         row->status = "routing";
         return;
+    case BATCH_LINGERING:
     case BATCH_READY:
         describe_ready(b, now_ms, row);
         return;
@@ -158,7 +159,7 @@ static void describe_site(const struct site *s, uint64_t now_ms, struct site_row
         .target         = &s->target,
         .limits         = s->run_by->limits,
         .domains        = s->domain_count,
-        .ready          = s->waits[BATCH_READY],
+        .ready          = s->waits[BATCH_READY] + s->waits[BATCH_LINGERING],
         .deferred       = s->waits[BATCH_DEFERRED],
         .busy           = s->waits[BATCH_BUSY],
         .jobs           = s->jobs,
@@ -223,7 +224,7 @@ void queue_stats(const struct queue *q, struct queue_stats *stats)
     *stats = (struct queue_stats){
         .messages      = q->messages.count - count_ended_open(q),
         .recipients    = q->live,
-        .ready         = q->waits[BATCH_READY],
+        .ready         = q->waits[BATCH_READY] + q->waits[BATCH_LINGERING],
         .deferred      = q->waits[BATCH_DEFERRED],
         .held          = q->waits[BATCH_HELD],
         .busy          = q->waits[BATCH_BUSY],

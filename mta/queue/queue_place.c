@@ -74,9 +74,13 @@ static void enter(struct queue *q, struct batch *b, enum batch_state state)
 
 void place_grow(struct queue *q, struct batch *b, struct recipient *r)
 {
-    must(b->state == BATCH_READY || b->state == BATCH_UNROUTED);
+    must(b->state == BATCH_LINGERING || b->state == BATCH_READY || b->state == BATCH_UNROUTED);
     batch_push(b, r);
     count_in(q, b, (enum batch_state)b->state, 1);
+    if (b->state == BATCH_LINGERING && !linger_holds(q, b)) {
+        place_out(q, b); /* it is full */
+        place_waiting(q, b, false);
+    }
 }
 
 void place_out(struct queue *q, struct batch *b)
@@ -98,6 +102,10 @@ void place_waiting(struct queue *q, struct batch *b, bool at_front)
     if (!domain_is_routed(d, q->now_ms)) {
         enter(q, b, BATCH_UNROUTED);
         route_want(q, d);
+        return;
+    }
+    if (linger_holds(q, b)) {
+        enter(q, b, BATCH_LINGERING);
         return;
     }
     flow_ring_add(&d->site->flows, b->message->flow->id, b, at_front,
