@@ -10,7 +10,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-enum { RECOVERED_PER_TURN = 500, LOG_BYTES_KEPT = 1 << 20 };
+enum {
+    RECOVERED_COST_MAX     = 4000, /* in one turn, in recipients: about 5 ms */
+    RECOVERED_MESSAGE_COST = 8,    /* what a message takes beside them */
+    LOG_BYTES_KEPT         = 1 << 20,
+};
 
 /* --- the parts of a turn --- */
 
@@ -102,22 +106,56 @@ static void restore_rcpt(struct recipient *r, const struct spool_rcpt *rcpt)
     attempt_note_release(note);
 }
 
-static void requeue(struct engine *e, const struct spool_recovered *found)
+static uint64_t longest_wait_ms(const struct engine *e)
 {
     const struct retry_policy *retry = &e->settings->policy.retry;
-    uint64_t wait_max                = retry->intervals_ms[retry->interval_count - 1] * 2;
-    uint64_t *due_in                 = mem_new_array(found->rcpt_count, sizeof *due_in);
-    struct message *m                = message_from(found);
-    intake_note_id(e->intake, m->id);
-    for (size_t i = 0; i < found->rcpt_count; i++) {
+    return retry->intervals_ms[retry->interval_count - 1] * 2;
+}
+
+/* Returns what queue_accept() and queue_restore() want to know of them: mem_free() it. */
+static uint64_t *add_rcpts(struct engine *e, struct message *m, const struct spool_recovered *found)
+{
+    uint64_t wait_max = longest_wait_ms(e);
+    uint64_t *due_in  = mem_new_array(found->given, sizeof *due_in);
+    for (size_t i = 0; i < found->given; i++) {
         const struct spool_rcpt *rcpt = &found->rcpts[i];
         uint32_t index                = message_add_rcpt(m, &rcpt->envelope); /* may move them */
+        must(index == found->first + i);
         restore_rcpt(message_rcpt(m, index), rcpt);
         due_in[i] = clipped(rcpt->next_wall_ms, e->wall_ms, wait_max);
     }
+    return due_in;
+}
+
+static void requeue_first(struct engine *e, const struct spool_recovered *found)
+{
+    struct message *m = message_from(found);
     uint64_t lifetime = m->expire_wall_ms - m->arrival_wall_ms;
+    uint64_t *due_in  = add_rcpts(e, m, found);
+    m->is_open        = !found->is_last;
     queue_accept(e->queue, m, clipped(m->expire_wall_ms, e->wall_ms, lifetime), due_in, e->now_ms);
     mem_free(due_in);
+}
+
+/* Those before may be on their way, or have arrived. */
+static void requeue_next(struct engine *e, const struct spool_recovered *found)
+{
+    struct message *m = queue_find(e->queue, found->entry.id);
+    must(m != NULL && m->is_open);
+    queue_grow(e->queue, m);
+    uint64_t *due_in = add_rcpts(e, m, found);
+    queue_restore(e->queue, m, (uint32_t)found->first, due_in, e->now_ms);
+    mem_free(due_in);
+    if (found->is_last)
+        queue_close_message(e->queue, m, e->now_ms);
+}
+
+static void requeue(struct engine *e, const struct spool_recovered *found)
+{
+    if (found->first == 0)
+        requeue_first(e, found);
+    else
+        requeue_next(e, found);
 }
 
 static void log_recovery(struct engine *e)
@@ -134,14 +172,15 @@ static void log_recovery(struct engine *e)
     event_end(&e->log);
 }
 
-/* A bounded slice: deliveries begin while the rest is still to be loaded.  Returns whether there is
- * more. */
+/* A bounded slice: deliveries begin, and mail is taken, while the rest is still to be loaded.
+ * Returns whether there is more. */
 static bool recover_some(struct engine *e)
 {
     struct spool_recovered found;
-    for (unsigned i = 0; !e->has_recovered && i < RECOVERED_PER_TURN; i++) {
+    for (size_t cost = 0; !e->has_recovered && cost < RECOVERED_COST_MAX;) {
         if (spool_take_recovered(e->spool, &found)) {
             requeue(e, &found);
+            cost += RECOVERED_MESSAGE_COST + found.given;
             continue;
         }
         e->has_recovered = true;
@@ -324,6 +363,14 @@ static bool open_control(struct engine *e, struct buf *error)
     return e->control != NULL;
 }
 
+/* New mail comes in while what was found is still loaded. */
+static void note_ids(struct engine *e)
+{
+    struct spool_recovery r;
+    spool_recovery(e->spool, &r);
+    intake_note_id(e->intake, r.last_id);
+}
+
 static bool open_parts(struct engine *e, struct rng *seeds, struct buf *error)
 {
     struct settings *s = e->settings;
@@ -333,7 +380,8 @@ static bool open_parts(struct engine *e, struct rng *seeds, struct buf *error)
     e->router = router_open(e->loop, e->queue, &s->dns, &s->router, error);
     if (e->router == NULL)
         return false;
-    e->intake  = intake_new(e->spool, e->queue, &e->log, &s->intake);
+    e->intake = intake_new(e->spool, e->queue, &e->log, &s->intake);
+    note_ids(e);
     e->reports = reports_new(e->queue, e->intake, &e->log, &s->reports);
     e->receive = receive_open(e->loop, e->intake, &e->log, &s->receive);
     return receive_set_settings(e->receive, &s->receive, error) == OK &&

@@ -109,38 +109,67 @@ static bool fits(const struct batch *b, const struct message *m, const struct re
     return b != NULL && b->message == m && b->due.key == due_in_ms && b->first->state == r->state;
 }
 
-static void gather(struct queue *q, struct message *m, struct recipient *r, uint64_t due_in_ms)
+/* Returns whether that takes another batch. */
+static bool gather(struct queue *q, struct message *m, struct recipient *r, uint64_t due_in_ms)
 {
     struct domain *d = route_domain(q, address_domain(span_of(r->address)));
-    if (!fits(d->gathering, m, r, due_in_ms)) {
+    bool is_new      = !fits(d->gathering, m, r, due_in_ms);
+    if (is_new) {
         d->gathering          = place_new(q, m, d);
         d->gathering->due.key = due_in_ms;
     }
     batch_push(d->gathering, r);
+    return is_new;
 }
 
-static void gather_all(struct queue *q, struct message *m, const uint64_t *due_in_ms)
+static void join(struct queue *q, struct message *m, struct recipient *r);
+
+/* Recipients from 'first' on.  What may go at once stands with those who came before.  Returns how
+ * many batches wait to be placed. */
+static uint32_t gather_from(struct queue *q, struct message *m, uint32_t first,
+                            const uint64_t *due_in_ms)
 {
-    for (uint32_t i = 0; i < m->rcpt_count; i++) {
-        struct recipient *r = &m->rcpts[i];
+    uint32_t batches = 0;
+    for (uint32_t i = first; i < m->rcpt_count; i++) {
+        struct recipient *r = message_rcpt(m, i);
+        bool is_waiting     = r->state == RCPT_WAITING;
+        uint64_t due        = due_in_ms != NULL && is_waiting ? due_in_ms[i - first] : 0;
         m->live += r->state != RCPT_ENDED;
         m->owing += r->state == RCPT_OWES_FAILURE || r->state == RCPT_OWES_SUCCESS;
-        if (r->state == RCPT_WAITING || r->state == RCPT_HELD)
-            gather(q, m, r, due_in_ms != NULL && r->state == RCPT_WAITING ? due_in_ms[i] : 0);
+        if (is_waiting && due == 0 && first > 0)
+            join(q, m, r);
+        else if (is_waiting || r->state == RCPT_HELD)
+            batches += gather(q, m, r, due);
     }
+    return batches;
+}
+
+static void place_one(struct queue *q, struct batch *b)
+{
+    b->domain->gathering = NULL;
+    if (b->first->state == RCPT_HELD)
+        place_held(q, b);
+    else if (b->due.key > 0)
+        place_deferred(q, b, q->now_ms + b->due.key);
+    else
+        place_waiting(q, b, false);
 }
 
 static void place_all(struct queue *q, struct message *m)
 {
-    for (struct list *n = list_first(&m->batches); n != NULL; n = list_next(&m->batches, n)) {
-        struct batch *b      = CONTAINER_OF(n, struct batch, in_message);
-        b->domain->gathering = NULL;
-        if (b->first->state == RCPT_HELD)
-            place_held(q, b);
-        else if (b->due.key > 0)
-            place_deferred(q, b, q->now_ms + b->due.key);
-        else
-            place_waiting(q, b, false);
+    for (struct list *n = list_first(&m->batches); n != NULL; n = list_next(&m->batches, n))
+        place_one(q, CONTAINER_OF(n, struct batch, in_message));
+}
+
+/* Those that were just gathered are among the last ones. */
+static void place_gathered(struct queue *q, struct message *m, uint32_t count)
+{
+    for (struct list *n = list_last(&m->batches); count > 0; n = list_before(&m->batches, n)) {
+        struct batch *b = CONTAINER_OF(n, struct batch, in_message);
+        if (b->state != BATCH_NOWHERE)
+            continue; /* it was made for one that joined */
+        place_one(q, b);
+        count--;
     }
 }
 
@@ -156,7 +185,7 @@ void queue_accept(struct queue *q, struct message *m, uint64_t expire_in_ms,
     m->expire_ms = expire_in_ms > UINT64_MAX - now_ms ? UINT64_MAX : now_ms + expire_in_ms;
     heap_push(&q->expiries, &m->expiry, m->expire_ms);
 
-    gather_all(q, m, due_in_ms);
+    (void)gather_from(q, m, 0, due_in_ms);
     linger_begin(q, m);
     q->live += m->live;
     q->owing += m->owing;
@@ -220,6 +249,30 @@ void queue_append(struct queue *q, struct message *m, const struct message *join
     for (uint32_t i = first; i < m->rcpt_count; i++)
         join(q, m, message_rcpt(m, i));
     end_arm_delay_again(q, m, first);
+}
+
+void queue_grow(struct queue *q, const struct message *m)
+{
+    must(m->is_open);
+    q->message_bytes -= message_memory(m);
+}
+
+void queue_restore(struct queue *q, struct message *m, uint32_t first, const uint64_t *due_in_ms,
+                   uint64_t now_ms)
+{
+    uint32_t live = m->live, owing = m->owing;
+    must(m->is_open && first > 0);
+    queue_set_clock(q, now_ms);
+    q->message_bytes += message_memory(m);
+    uint32_t batches = gather_from(q, m, first, due_in_ms);
+    q->live += m->live - live;
+    q->owing += m->owing - owing;
+    q->accepted += (m->live - live) - (m->owing - owing);
+    place_gathered(q, m, batches);
+    if (!heap_holds(&q->expiries, &m->expiry)) /* those who were there have expired */
+        heap_push(&q->expiries, &m->expiry, m->expire_ms);
+    end_arm_delay_again(q, m, first);
+    end_check(q, m);
 }
 
 void queue_close_message(struct queue *q, struct message *m, uint64_t now_ms)

@@ -40,6 +40,14 @@ void queue_accept(struct queue *q, struct message *m, uint64_t expire_in_ms,
 /* The recipients of 'joins', durable as well, go on as the last ones of 'm', which is open.  Those
  * of a domain go out with what waits there of the same message.  'joins' stays the caller's. */
 void queue_append(struct queue *q, struct message *m, const struct message *joins, uint64_t now_ms);
+/*
+ * A recovered message that is_open comes in pieces: after queue_grow() recipients are added, with
+ * state, attempts and last set; queue_restore() then takes those from 'first' on, which may be due
+ * later: due_in_ms[0] is of 'first'.
+ */
+void queue_grow(struct queue *q, const struct message *m);
+void queue_restore(struct queue *q, struct message *m, uint32_t first, const uint64_t *due_in_ms,
+                   uint64_t now_ms);
 /* Nobody joins it any more. */
 void queue_close_message(struct queue *q, struct message *m, uint64_t now_ms);
 

@@ -391,7 +391,7 @@ static bool may_ask(const struct spool *s)
 bool compact_turn(struct spool *s)
 {
     struct compact *c = &s->compact;
-    if (log_is_broken(&s->log) || log_owes_head(&s->log) || !list_is_empty(&s->recover.waiting))
+    if (log_is_broken(&s->log) || log_owes_head(&s->log) || !recover_is_over(&s->recover))
         return false;
     if (c->victim == NULL && s->now_ms >= c->retry_ms) {
         c->victim = choose_victim(s);

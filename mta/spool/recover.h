@@ -35,6 +35,15 @@ struct window {
     struct buf bytes;
 };
 
+struct taking {
+    bool is_active;
+    struct stored *stored; /* NULL: it has ended meanwhile */
+    size_t piece;          /* the next record to be read */
+    size_t at;             /* decoded, of the stream that was read */
+    uint32_t next;         /* the first recipient that has not been given */
+    uint32_t rows_left;
+};
+
 struct recover {
     struct spool_recovery report;
     struct list waiting; /* struct stored, the oldest first */
@@ -42,12 +51,19 @@ struct recover {
     uint64_t sequence_max;
     uint32_t generation_max;
     struct window window; /* of the segment that is read to take them */
-    /* the message last taken */
-    struct buf stream;
-    struct arena arena;
+    /* the message that is taken, piece by piece */
+    struct taking taking;
+    struct buf stream; /* of its records, as far as it is not decoded */
+    struct spool_entry entry;
+    size_t rcpt_count;
+    struct arena entry_arena, arena;
     struct spool_rcpt *rcpts;
 };
 
 /* Reads all segments.  The log has them afterwards, and knows where to go on. */
 enum status recover_run(struct spool *s, struct buf *error);
 void recover_release(struct spool *s);
+/* All messages were taken. */
+bool recover_is_over(const struct recover *recover);
+/* It is about to go. */
+void recover_forget(struct recover *recover, struct stored *stored);

@@ -265,6 +265,8 @@ static void on_commit(struct replay *replay, struct found *in, const struct told
 {
     struct spool *s    = replay->spool;
     struct stored *old = stored_find(&s->index, told->id);
+    if (told->id > s->recover.report.last_id)
+        s->recover.report.last_id = told->id;
     if (old != NULL)
         forget(replay, old); /* the id came twice: the later one is the message */
     struct stored *stored = stored_new(&s->index, told->id, told->total);
@@ -279,6 +281,8 @@ static void on_checkpoint(struct replay *replay, const struct told *told)
     struct spool *s       = replay->spool;
     struct stored *stored = stored_find(&s->index, told->id);
     bool is_known         = stored != NULL && stored->rcpt_count == told->total;
+    if (told->id > s->recover.report.last_id)
+        s->recover.report.last_id = told->id;
     if (stored != NULL && !is_known) {
         forget(replay, stored);
         stored = NULL;

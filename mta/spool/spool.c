@@ -154,6 +154,7 @@ uint64_t spool_oldest(const struct spool *s, const struct stored *stored)
 void spool_forget(struct spool *s, struct stored *stored)
 {
     compact_forget(s, stored);
+    recover_forget(&s->recover, stored);
     stored_leave(stored);
     stored_free(&s->index, stored);
 }

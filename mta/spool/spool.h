@@ -59,20 +59,29 @@ enum status spool_open(struct spool **spool, struct loop *home, const struct spo
 /* Writes and syncs what is pending first; waits for the disk. */
 void spool_close(struct spool *spool);
 
-/* One message found at start. */
+enum { SPOOL_PIECE_RCPTS = 2048 }; /* recipients given at once */
+
+/* One message found at start, or the next piece of it. */
 struct spool_recovered {
     struct spool_entry entry;
-    struct content *content; /* a reference for the taker: content_release() */
+    struct content *content; /* with the first piece: a reference for the taker; then NULL */
     size_t rcpt_count;       /* also of ended ones: the index of a recipient never changes */
+    size_t first, given;     /* 'rcpts' are those from index 'first' on; none is left out */
+    bool is_last;            /* the next one is of another message */
     const struct spool_rcpt *rcpts;
 };
-/* The next one, oldest first; false after the last.  Everything it points to holds until the next
- * call.  Deliveries may begin before all are taken. */
+/*
+ * The next one, oldest first; false after the last.  Everything it points to holds until the next
+ * call.  A large message comes in pieces, one behind the other.  Deliveries may begin before all
+ * are taken, also of a message whose next piece is still to come: when its last recipient has
+ * ended, or its records turn unreadable, an empty last piece follows.
+ */
 bool spool_take_recovered(struct spool *spool, struct spool_recovered *message);
 struct spool_recovery {
     uint64_t segments, records, messages, recipients;
     uint64_t torn_bytes, corrupt_records, dropped_drafts;
-    size_t left; /* messages not yet taken */
+    uint64_t last_id; /* the highest of all messages read, also of those that have ended */
+    size_t left;      /* messages not yet taken */
 };
 void spool_recovery(const struct spool *spool, struct spool_recovery *recovery);
 

@@ -7,7 +7,11 @@
 #include "mta/spool/inside.h"
 #include <string.h>
 
-enum { WINDOW_BYTES = 256 << 10, STREAM_BYTES_KEPT = 1 << 20 };
+enum {
+    WINDOW_BYTES  = 256 << 10,
+    ROW_BYTES_MAX = PAYLOAD_ENTRY_BYTES_MAX + 256, /* an entry, or a recipient and its fate */
+};
+_Static_assert((int)WINDOW_BYTES >= (int)RECORD_BYTES_MAX, "a record fits");
 
 static bool holds(const struct window *window, const struct place *piece)
 {
@@ -48,31 +52,40 @@ static enum status read_piece(struct window *window, const struct place *piece, 
     return OK;
 }
 
-static enum status read_stream(struct recover *r, const struct stored *stored)
+/* Brings enough of the stream for whatever comes next in it, or all there is. */
+static enum status refill(struct recover *r)
 {
+    struct taking *t   = &r->taking;
     enum status status = OK;
-    if (r->stream.cap > STREAM_BYTES_KEPT)
-        buf_release(&r->stream);
-    buf_clear(&r->stream);
-    for (size_t i = 0; i < stored->piece_count && status == OK; i++)
-        status = read_piece(&r->window, &stored->pieces[i], &r->stream);
+    while (status == OK && r->stream.len - t->at < ROW_BYTES_MAX &&
+           t->piece < t->stored->piece_count) {
+        buf_drop(&r->stream, t->at);
+        t->at  = 0;
+        status = read_piece(&r->window, &t->stored->pieces[t->piece++], &r->stream);
+    }
     return status;
 }
 
-static void take_entry(struct recover *r, const struct payload_entry *from,
-                       struct spool_entry *entry)
+static struct reader reader_of(const struct recover *r)
 {
-    *entry = (struct spool_entry){
+    return (struct reader){span_skip(buf_span(&r->stream), r->taking.at), false};
+}
+
+static void take_entry(struct recover *r, const struct payload_entry *from)
+{
+    struct arena *arena = &r->entry_arena;
+    arena_release(arena);
+    r->entry = (struct spool_entry){
         .id              = from->id,
         .arrival_wall_ms = from->arrival_wall_ms,
         .expire_wall_ms  = from->expire_wall_ms,
-        .envelope        = {.sender     = arena_text(&r->arena, from->sender),
-                            .envid      = arena_text(&r->arena, from->envid),
+        .envelope        = {.sender     = arena_text(arena, from->sender),
+                            .envid      = arena_text(arena, from->envid),
                             .ret        = from->ret,
                             .is_8bit    = from->is_8bit,
                             .needs_utf8 = from->needs_utf8},
-        .flow            = arena_text(&r->arena, from->flow),
-        .message_id      = arena_text(&r->arena, from->message_id),
+        .flow            = arena_text(arena, from->flow),
+        .message_id      = arena_text(arena, from->message_id),
         .is_report       = from->is_report,
     };
 }
@@ -100,51 +113,65 @@ static void apply_fate(const struct recover *r, const struct fate *fate, struct 
     rcpt->last.wall_ms = fate->last_wall_ms;
 }
 
-static bool take_rcpts(struct recover *r, const struct stored *stored, struct reader *reader)
+static void take_row(struct recover *r, const struct payload_rcpt *row, struct spool_rcpt *rcpt)
+{
+    const struct stored *stored = r->taking.stored;
+    rcpt->envelope = (struct envelope_rcpt){.address = arena_text(&r->arena, row->address),
+                                            .orcpt   = arena_text(&r->arena, row->orcpt),
+                                            .notify  = row->notify};
+    take_fate(r, &row->fate, rcpt);
+    if (stored->fates != NULL && stored->fates->rows[row->index].is_set)
+        apply_fate(r, &stored->fates->rows[row->index], rcpt);
+    if (stored_has_ended(stored, row->index))
+        rcpt->state = RCPT_ENDED;
+}
+
+/* The next 'count' recipients; those the record leaves out have ended. */
+static bool take_rcpts(struct recover *r, uint32_t count)
 {
     static const struct spool_rcpt ended = {
         .envelope = {.address = "", .orcpt = ""},
         .state    = RCPT_ENDED,
         .last     = {.text = "",    .mx = ""   },
     };
-    uint32_t total, given;
+    struct taking *t = &r->taking;
     struct payload_rcpt row;
-    if (!payload_read_rcpts_head(reader, &total, &given) || total != stored->rcpt_count)
-        return false;
-    r->rcpts = mem_resize(r->rcpts, total * sizeof *r->rcpts);
-    for (uint32_t i = 0; i < total; i++)
+    for (uint32_t i = 0; i < count; i++)
         r->rcpts[i] = ended;
-    for (uint32_t i = 0; i < given; i++) {
-        if (!payload_read_rcpt(reader, &row) || row.index >= total)
+    while (t->rows_left > 0) {
+        if (refill(r) != OK)
             return false;
-        struct spool_rcpt *rcpt = &r->rcpts[row.index];
-        rcpt->envelope = (struct envelope_rcpt){.address = arena_text(&r->arena, row.address),
-                                                .orcpt   = arena_text(&r->arena, row.orcpt),
-                                                .notify  = row.notify};
-        take_fate(r, &row.fate, rcpt);
-        if (stored->fates != NULL && stored->fates->rows[row.index].is_set)
-            apply_fate(r, &stored->fates->rows[row.index], rcpt);
-        if (stored_has_ended(stored, row.index))
-            rcpt->state = RCPT_ENDED;
+        struct reader reader = reader_of(r);
+        size_t before        = reader.rest.len;
+        if (!payload_read_rcpt(&reader, &row) || row.index < t->next)
+            return false;
+        if (row.index - t->next >= count)
+            break;
+        take_row(r, &row, &r->rcpts[row.index - t->next]);
+        t->at += before - reader.rest.len;
+        t->rows_left--;
     }
+    t->next += count;
     return true;
 }
 
-static bool take_one(struct spool *s, const struct stored *stored, struct spool_recovered *message)
+static bool begin(struct recover *r, struct stored *stored)
 {
-    struct recover *r = &s->recover;
     struct payload_entry entry;
-    arena_release(&r->arena);
-    bool is_good         = read_stream(r, stored) == OK;
-    struct reader reader = {buf_span(&r->stream), false};
-    is_good = is_good && payload_read_entry(&reader, &entry) && take_rcpts(r, stored, &reader);
-    if (is_good) {
-        take_entry(r, &entry, &message->entry);
-        message->content    = content_hold(stored->content);
-        message->rcpt_count = stored->rcpt_count;
-        message->rcpts      = r->rcpts;
-    }
-    return is_good;
+    uint32_t total, given;
+    r->taking = (struct taking){.stored = stored};
+    buf_clear(&r->stream);
+    if (refill(r) != OK)
+        return false;
+    struct reader reader = reader_of(r);
+    size_t before        = reader.rest.len;
+    if (!payload_read_entry(&reader, &entry) || !payload_read_rcpts_head(&reader, &total, &given) ||
+        total != stored->rcpt_count)
+        return false;
+    take_entry(r, &entry);
+    r->taking.at        = before - reader.rest.len;
+    r->taking.rows_left = given;
+    return true;
 }
 
 static void tell_unreadable(struct spool *s, const struct stored *stored)
@@ -154,25 +181,87 @@ static void tell_unreadable(struct spool *s, const struct stored *stored)
                 msgid_text(stored->id, id), s->directory);
 }
 
-bool spool_take_recovered(struct spool *s, struct spool_recovered *message)
+static void end_taking(struct recover *r, bool is_good)
 {
-    struct list *first;
-    must(s->kind == SPOOL_KIND);
-    while ((first = list_take(&s->recover.waiting)) != NULL) {
-        struct stored *stored = CONTAINER_OF(first, struct stored, link);
-        bool is_good          = take_one(s, stored, message);
-        list_push(&s->index.all, first);
-        s->recover.report.left--;
+    struct stored *stored = r->taking.stored;
+    if (stored != NULL) {
         mem_free(stored->fates);
         stored->fates    = NULL;
         stored->is_known = is_good;
         stored->is_stuck = !is_good;
-        if (is_good)
-            return true;
+    }
+    r->taking = (struct taking){0};
+    r->report.left--;
+}
+
+/* One that has ended, or cannot be read any more, ends here: false. */
+static bool give_some(struct spool *s, struct spool_recovered *message)
+{
+    struct recover *r     = &s->recover;
+    struct stored *stored = r->taking.stored;
+    uint32_t left         = stored == NULL ? 0 : stored->rcpt_count - r->taking.next;
+    uint32_t count        = left < SPOOL_PIECE_RCPTS ? left : SPOOL_PIECE_RCPTS;
+    *message              = (struct spool_recovered){
+                     .entry      = r->entry,
+                     .first      = r->taking.next,
+                     .given      = count,
+                     .is_last    = left == count,
+                     .rcpts      = r->rcpts,
+                     .rcpt_count = r->rcpt_count,
+    };
+    arena_release(&r->arena);
+    bool is_good = take_rcpts(r, count);
+    if (!is_good) {
         tell_unreadable(s, stored);
+        message->given   = 0;
+        message->is_last = true;
+    } else if (message->first == 0 && stored != NULL) {
+        message->content = content_hold(stored->content);
+    }
+    if (message->is_last)
+        end_taking(r, is_good);
+    return is_good || message->first > 0;
+}
+
+bool spool_take_recovered(struct spool *s, struct spool_recovered *message)
+{
+    struct recover *r = &s->recover;
+    struct list *first;
+    must(s->kind == SPOOL_KIND);
+    if (r->rcpts == NULL)
+        r->rcpts = mem_new_array(SPOOL_PIECE_RCPTS, sizeof *r->rcpts);
+    if (r->taking.is_active)
+        return give_some(s, message);
+    while ((first = list_take(&r->waiting)) != NULL) {
+        struct stored *stored = CONTAINER_OF(first, struct stored, link);
+        list_push(&s->index.all, first);
+        if (!begin(r, stored)) {
+            tell_unreadable(s, stored);
+            end_taking(r, false);
+            continue;
+        }
+        r->taking.is_active = true;
+        r->rcpt_count       = stored->rcpt_count;
+        if (give_some(s, message))
+            return true;
     }
     recover_release(s);
     return false;
+}
+
+bool recover_is_over(const struct recover *r)
+{
+    return list_is_empty(&r->waiting) && !r->taking.is_active;
+}
+
+void recover_forget(struct recover *r, struct stored *stored)
+{
+    if (r->taking.stored != stored)
+        return;
+    mem_free(stored->fates);
+    stored->fates       = NULL;
+    r->taking.stored    = NULL;
+    r->taking.rows_left = 0;
 }
 
 /* The report stays. */
@@ -180,6 +269,9 @@ void recover_release(struct spool *s)
 {
     struct recover *r = &s->recover;
     struct list *first;
+    if (r->taking.stored != NULL)
+        recover_forget(r, r->taking.stored);
+    r->taking = (struct taking){0};
     while ((first = list_take(&r->waiting)) != NULL) {
         struct stored *stored = CONTAINER_OF(first, struct stored, link);
         mem_free(stored->fates);
@@ -191,6 +283,7 @@ void recover_release(struct spool *s)
     r->window = (struct window){0};
     buf_release(&r->stream);
     arena_release(&r->arena);
+    arena_release(&r->entry_arena);
     mem_free(r->rcpts);
     r->rcpts = NULL;
 }

@@ -95,15 +95,26 @@ static void take_done(struct load *l, uint64_t now_ms, uint64_t wall_ms)
 
 static void requeue(struct load *l, const struct spool_recovered *found, uint64_t now_ms)
 {
-    struct message *m = queue_find(l->queue, found->entry.id);
-    if (m == NULL) {
-        m          = message_new(found->entry.id, &found->entry.envelope);
+    bool is_first     = found->first == 0;
+    struct message *m = is_first ? message_new(found->entry.id, &found->entry.envelope)
+                                 : queue_find(l->queue, found->entry.id);
+    if (is_first) {
         m->content = found->content;
         message_set_flow(m, span_of(found->entry.flow));
-        for (size_t i = 0; i < found->rcpt_count; i++)
-            (void)message_add_rcpt(m, &found->rcpts[i].envelope);
-        queue_accept(l->queue, m, 1000000, NULL, now_ms);
+        m->is_open = !found->is_last;
+    } else {
+        queue_grow(l->queue, m);
     }
+    for (size_t i = 0; i < found->given; i++)
+        (void)message_add_rcpt(m, &found->rcpts[i].envelope);
+    uint64_t *due = mem_new_array(found->given, sizeof *due);
+    if (is_first)
+        queue_accept(l->queue, m, 1000000, due, now_ms);
+    else
+        queue_restore(l->queue, m, (uint32_t)found->first, due, now_ms);
+    if (!is_first && found->is_last)
+        queue_close_message(l->queue, m, now_ms);
+    mem_free(due);
 }
 
 static void recover_some(struct load *l, uint64_t now_ms)
@@ -128,8 +139,8 @@ static void checkpoint(struct load *l, uint64_t id)
     for (uint32_t i = 0; i < m->rcpt_count; i++) {
         indexes[i] = i;
         rcpts[i]   = (struct spool_rcpt){
-              .envelope = {.address = m->rcpts[i].address, .orcpt = ""},
-              .last     = {.text = "",                     .mx = ""   }
+              .envelope = {.address = message_rcpt(m, i)->address, .orcpt = ""},
+              .last     = {.text = "",                         .mx = ""                          }
         };
     }
     spool_put_checkpoint(l->spool, id, indexes, rcpts, m->rcpt_count);

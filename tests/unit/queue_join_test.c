@@ -198,9 +198,68 @@ static void many_join_ten_by_ten_in_little_memory(void **state)
     fixture_close(&f);
 }
 
+/* A large message that is loaded again, piece by piece. */
+static void a_recovered_message_goes_on_before_its_last_piece_is_in(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start(&f);
+    struct message *m             = open_post(&f, "a.example", 2);
+    const uint64_t due_in[]       = {0, 0, 5000, 0, 7000, 0};
+    const char *const addresses[] = {"u2@a.example", "u3@b.example", "u4@a.example",
+                                     "u5@c.example", "u6@a.example", "u7@a.example"};
+    queue_grow(f.q, m);
+    for (size_t i = 0; i < 6; i++)
+        fixture_rcpt(m, addresses[i], 0);
+    message_rcpt(m, 5)->state = RCPT_HELD;
+    message_rcpt(m, 7)->state = RCPT_ENDED;
+    queue_restore(f.q, m, 2, due_in, f.now_ms);
+    (void)fixture_route(&f);
+
+    struct queue_stats stats = stats_of(&f);
+    assert_int_equal(stats.recipients, 7);
+    assert_int_equal(stats.deferred, 2);
+    assert_int_equal(stats.held, 1);
+    struct job *first = fixture_job(&f), *second = fixture_job(&f);
+    assert_null(fixture_job(&f));
+    assert_int_equal(first->rcpt_count, 3); /* at a.example: two from before, one of the new */
+    assert_int_equal(second->rcpt_count, 1);
+    fixture_end(&f, first, JOB_DELIVERED, JOB_SITE_ANSWERED);
+    fixture_end(&f, second, JOB_DELIVERED, JOB_SITE_ANSWERED);
+    queue_close_message(f.q, m, f.now_ms);
+    f.now_ms += 5000;
+    (void)queue_turn(f.q, f.now_ms, fixture_wall(&f));
+    struct job *third = fixture_job(&f);
+    assert_string_equal(third->rcpts[0].envelope.address, "u4@a.example");
+    fixture_end(&f, third, JOB_DELIVERED, JOB_SITE_ANSWERED);
+    fixture_close(&f);
+}
+
+static void what_is_loaded_after_its_time_expires_too(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start(&f);
+    struct message *m = joining(&f, "a.example", 0, 1);
+    m->is_open        = true;
+    queue_accept(f.q, m, 1000, NULL, f.now_ms);
+    f.now_ms += 2000;
+    (void)queue_turn(f.q, f.now_ms, fixture_wall(&f));
+    queue_grow(f.q, m);
+    fixture_rcpt(m, "late@a.example", 0);
+    queue_restore(f.q, m, 1, (const uint64_t[]){0}, f.now_ms);
+    f.now_ms += 1;
+    (void)queue_turn(f.q, f.now_ms, fixture_wall(&f));
+    fixture_facts(&f);
+    assert_int_equal(stats_of(&f).expired, 2);
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_recovered_message_goes_on_before_its_last_piece_is_in),
+        cmocka_unit_test(what_is_loaded_after_its_time_expires_too),
         cmocka_unit_test(those_who_join_go_out_with_what_still_waits),
         cmocka_unit_test(an_open_message_stays_when_all_have_ended_and_goes_when_it_is_closed),
         cmocka_unit_test(a_message_without_anybody_left_is_done_when_it_is_closed),

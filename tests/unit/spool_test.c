@@ -233,7 +233,8 @@ static void fifty_thousand_recipients_come_back(void **state)
     enum { MANY = 50000 };
     char text[64];
     struct spool_recovered found;
-    struct spool *s = fresh_spool();
+    struct content *content = NULL;
+    struct spool *s         = fresh_spool();
     assert_int_equal(put_message(s, 1, 3000, MANY, &now), OK);
     for (uint32_t i = 0; i < MANY; i += 2)
         end_rcpt(s, 1, i);
@@ -241,16 +242,61 @@ static void fifty_thousand_recipients_come_back(void **state)
     now = settle(s, now);
     now = settle(s, now + 200);
     s   = again(s, FAKE_DROP);
-    assert_true(spool_take_recovered(s, &found));
-    assert_int_equal(found.rcpt_count, MANY);
     for (uint32_t i = 0; i < MANY; i++) {
         enum rcpt_state expected = i % 2 == 0 ? RCPT_ENDED : RCPT_WAITING;
-        assert_int_equal(found.rcpts[i].state, i == 49999 ? RCPT_OWES_FAILURE : expected);
+        if (i % SPOOL_PIECE_RCPTS == 0) {
+            assert_true(spool_take_recovered(s, &found));
+            assert_int_equal(found.rcpt_count, MANY);
+            assert_int_equal(found.first, i);
+            assert_int_equal(found.entry.id, 1);
+            assert_int_equal(found.is_last, found.first + found.given == MANY);
+            content = i == 0 ? found.content : content;
+            assert_true(i == 0 || found.content == NULL);
+        }
+        const struct spool_rcpt *rcpt = &found.rcpts[i - found.first];
+        assert_int_equal(rcpt->state, i == 49999 ? RCPT_OWES_FAILURE : expected);
         if (i % 1000 == 1)
-            assert_string_equal(found.rcpts[i].envelope.address, rcpt_address(1, i, text));
+            assert_string_equal(rcpt->envelope.address, rcpt_address(1, i, text));
     }
-    assert_string_equal(found.rcpts[49999].last.text, a_deferral.text);
+    assert_string_equal(found.rcpts[49999 - found.first].last.text, a_deferral.text);
+    assert_false(spool_take_recovered(s, &found));
+    content_release(content);
+    spool_close(s);
+}
+
+/* Deliveries need not wait for the rest of a large message. */
+static void a_message_may_end_before_all_of_it_is_taken(void **state)
+{
+    (void)state;
+    enum { MANY = 3 * SPOOL_PIECE_RCPTS };
+    struct spool_recovered found;
+    struct spool_recovery report;
+    struct spool *s = fresh_spool();
+    assert_int_equal(put_message(s, 1, 3000, MANY, &now), OK);
+    assert_int_equal(put_message(s, 2, 3000, 1, &now), OK);
+    for (uint32_t i = SPOOL_PIECE_RCPTS; i < MANY; i++)
+        end_rcpt(s, 1, i);
+    now = settle(s, now + 200);
+    s   = again(s, FAKE_DROP);
+    spool_recovery(s, &report);
+    assert_int_equal(report.last_id, 2);
+    assert_int_equal(report.recipients, SPOOL_PIECE_RCPTS + 1);
+    assert_true(spool_take_recovered(s, &found));
+    assert_false(found.is_last);
     content_release(found.content);
+    for (uint32_t i = 0; i < SPOOL_PIECE_RCPTS; i++)
+        end_rcpt(s, 1, i);
+    now = settle(s, now + 200);
+    assert_true(spool_take_recovered(s, &found));
+    assert_int_equal(found.entry.id, 1);
+    assert_int_equal(found.given, 0);
+    assert_true(found.is_last);
+    assert_true(spool_take_recovered(s, &found));
+    assert_int_equal(found.entry.id, 2);
+    content_release(found.content);
+    assert_false(spool_take_recovered(s, &found));
+    s = again(s, FAKE_DROP);
+    assert_int_equal(count_recovered(s), 1);
     spool_close(s);
 }
 
@@ -766,6 +812,7 @@ int main(void)
         cmocka_unit_test(an_empty_message_is_a_message),
         cmocka_unit_test(a_large_message_goes_through_in_small_memory),
         cmocka_unit_test(fifty_thousand_recipients_come_back),
+        cmocka_unit_test(a_message_may_end_before_all_of_it_is_taken),
         cmocka_unit_test(outcomes_are_written_in_their_turn_and_synced_a_little_later),
         cmocka_unit_test(a_killed_process_loses_no_outcome_that_was_written),
         cmocka_unit_test(a_message_whose_recipients_have_all_ended_is_gone),
