@@ -9,7 +9,7 @@
 #include "mta/queue/message.h"
 
 struct domain;
-struct site_flow;
+struct site_message;
 
 enum batch_state {
     BATCH_NOWHERE,   /* being put together or taken apart */
@@ -26,12 +26,12 @@ struct batch {
     struct list in_message; /* message->batches */
     struct list in_domain;  /* domain->batches */
     union {
-        struct list in_flow;  /* READY: site_flow->batches */
+        struct list in_flow;  /* READY: site_message->batches */
         struct heap_node due; /* DEFERRED: queue->due */
     };
     struct message *message;
     struct domain *domain;
-    struct site_flow *flow; /* READY */
+    struct site_message *turn; /* READY */
     struct recipient *first, *last;
     uint32_t count;
     uint8_t state; /* enum batch_state */

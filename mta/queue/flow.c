@@ -5,7 +5,10 @@
 #include "mta/queue/batch.h"
 #include <string.h>
 
-enum { TRANSACTION_SHARE = 4 /* a transaction costs this part of a full one's recipients */ };
+enum {
+    TRANSACTION_SHARE = 4, /* a transaction costs this part of a full one's recipients */
+    EXPRESS_SHARE     = 4  /* what regular messages cost for each unit of fresh ones */
+};
 
 struct flow *flow_new(struct span name, uint64_t id)
 {
@@ -27,28 +30,40 @@ static int64_t cost(unsigned recipients, unsigned full)
     return (int64_t)recipients + full / TRANSACTION_SHARE;
 }
 
+static void turns_init(struct turns *t)
+{
+    list_init(&t->fresh);
+    list_init(&t->regular);
+}
+
+static struct list *turns_first(const struct turns *t)
+{
+    return list_first(list_is_empty(&t->fresh) ? &t->regular : &t->fresh);
+}
+
 void flow_ring_init(struct flow_ring *ring, uint64_t seed)
 {
     *ring = (struct flow_ring){0};
     table_init(&ring->by_flow, seed);
-    list_init(&ring->fresh);
-    list_init(&ring->regular);
+    turns_init(&ring->flows);
 }
 
-static void forget(struct flow_ring *ring, struct site_flow *f)
+/* --- flows come and go --- */
+
+static void forget_flow(struct site_flow *f)
 {
-    table_remove(&ring->by_flow, &f->by_flow);
+    table_remove(&f->ring->by_flow, &f->by_flow);
     list_remove(&f->in_ring);
+    table_release(&f->by_message);
     mem_free(f);
 }
 
 /* Those kept for their place in the ring: without others to be fair to, there is no need. */
 static void forget_all(struct flow_ring *ring)
 {
-    struct table_node *node;
-    size_t at = 0;
-    while ((node = table_each(&ring->by_flow, &at)) != NULL)
-        forget(ring, CONTAINER_OF(node, struct site_flow, by_flow));
+    struct list *node;
+    while ((node = turns_first(&ring->flows)) != NULL)
+        forget_flow(CONTAINER_OF(node, struct site_flow, in_ring));
 }
 
 void flow_ring_release(struct flow_ring *ring)
@@ -58,7 +73,7 @@ void flow_ring_release(struct flow_ring *ring)
     table_release(&ring->by_flow);
 }
 
-static struct site_flow *meet(struct flow_ring *ring, uint64_t flow_id, unsigned full)
+static struct site_flow *meet_flow(struct flow_ring *ring, uint64_t flow_id, unsigned full)
 {
     struct span key         = {(const char *)&flow_id, sizeof flow_id};
     struct table_node *node = table_find(&ring->by_flow, key);
@@ -66,66 +81,153 @@ static struct site_flow *meet(struct flow_ring *ring, uint64_t flow_id, unsigned
         return CONTAINER_OF(node, struct site_flow, by_flow);
 
     struct site_flow *f = mem_new(sizeof *f);
+    f->ring             = ring;
     f->flow_id          = flow_id;
     f->is_fresh         = true;
     f->credit           = cost(full, full);
-    list_init(&f->batches);
-    list_push(&ring->fresh, &f->in_ring);
+    f->express          = cost(full, full);
+    turns_init(&f->messages);
+    table_init(&f->by_message, ring->by_flow.seed);
+    list_push(&ring->flows.fresh, &f->in_ring);
     table_insert(&ring->by_flow, &f->by_flow,
                  span_make((const char *)&f->flow_id, sizeof f->flow_id));
     return f;
 }
 
+/* --- messages come and go --- */
+
+static struct span message_key(const struct message *const *m)
+{
+    return span_make((const char *)m, sizeof(*m));
+}
+
+static struct site_message *new_message(struct site_flow *f, const struct batch *b, unsigned full)
+{
+    struct site_message *m = mem_new(sizeof *m);
+    m->flow                = f;
+    m->message             = b->message;
+    m->is_fresh            = true;
+    m->is_findable         = f->ring->has_many_domains;
+    m->credit              = cost(full, full);
+    list_init(&m->batches);
+    if (m->is_findable)
+        table_insert(&f->by_message, &m->by_message, message_key(&m->message));
+    return m;
+}
+
+static struct site_message *find_message(struct site_flow *f, const struct batch *b)
+{
+    const struct message *message = b->message;
+    struct table_node *node =
+        f->ring->has_many_domains ? table_find(&f->by_message, message_key(&message)) : NULL;
+    return node == NULL ? NULL : CONTAINER_OF(node, struct site_message, by_message);
+}
+
+static void forget_message(struct site_message *m)
+{
+    if (m->is_findable)
+        table_remove(&m->flow->by_message, &m->by_message);
+    list_remove(&m->in_flow);
+    mem_free(m);
+}
+
+static void put(struct list *into, struct list *node, bool at_front)
+{
+    if (at_front)
+        list_push_front(into, node);
+    else
+        list_push(into, node);
+}
+
 void flow_ring_add(struct flow_ring *ring, uint64_t flow_id, struct batch *b, bool at_front,
                    unsigned full)
 {
-    struct site_flow *f = meet(ring, flow_id, full);
+    struct site_flow *f    = meet_flow(ring, flow_id, full);
+    struct site_message *m = find_message(f, b);
+    if (m == NULL) {
+        m = new_message(f, b, full);
+        put(&f->messages.fresh, &m->in_flow, at_front);
+    }
     list_init(&b->in_flow);
-    if (at_front)
-        list_push_front(&f->batches, &b->in_flow);
-    else
-        list_push(&f->batches, &b->in_flow);
-    b->flow = f;
+    put(&m->batches, &b->in_flow, at_front);
+    b->turn = m;
     ring->batches++;
 }
 
 void flow_ring_remove(struct flow_ring *ring, struct batch *b)
 {
-    must(b->flow != NULL && ring->batches > 0);
+    struct site_message *m = b->turn;
+    must(m != NULL && ring->batches > 0);
     list_remove(&b->in_flow);
-    b->flow = NULL;
+    b->turn = NULL;
+    if (list_is_empty(&m->batches))
+        forget_message(m);
     if (--ring->batches == 0)
         forget_all(ring);
 }
 
-static void end_turn(struct flow_ring *ring, struct site_flow *f)
+/* --- whose turn it is --- */
+
+static struct site_message *next_message(struct site_flow *f, unsigned full)
+{
+    struct turns *t = &f->messages;
+    for (;;) {
+        bool may_fresh         = f->express > 0 || list_is_empty(&t->regular);
+        struct list *from      = may_fresh && !list_is_empty(&t->fresh) ? &t->fresh : &t->regular;
+        struct site_message *m = CONTAINER_OF(list_first(from), struct site_message, in_flow);
+        if (m->credit > 0)
+            return m;
+        m->credit += cost(full, full);
+        m->is_fresh = false;
+        list_move(&t->regular, &m->in_flow);
+    }
+}
+
+static void end_turn(struct site_flow *f)
 {
     f->is_fresh = false;
-    list_move(&ring->regular, &f->in_ring);
+    list_move(&f->ring->flows.regular, &f->in_ring);
 }
 
 struct batch *flow_ring_next(struct flow_ring *ring, unsigned full)
 {
     while (ring->batches > 0) {
-        struct list *node = list_first(list_is_empty(&ring->fresh) ? &ring->regular : &ring->fresh);
+        struct list *node   = turns_first(&ring->flows);
         struct site_flow *f = CONTAINER_OF(node, struct site_flow, in_ring);
-        if (list_is_empty(&f->batches)) {
+        if (turns_first(&f->messages) == NULL) {
             if (f->is_fresh)
-                end_turn(ring, f);
+                end_turn(f);
             else
-                forget(ring, f);
+                forget_flow(f);
         } else if (f->credit <= 0) {
             f->credit += cost(full, full);
-            end_turn(ring, f);
+            end_turn(f);
         } else {
-            return CONTAINER_OF(list_first(&f->batches), struct batch, in_flow);
+            struct list *first = list_first(&next_message(f, full)->batches);
+            return CONTAINER_OF(first, struct batch, in_flow);
         }
     }
     return NULL;
 }
 
+/* Fresh messages pay only for overtaking; what regular ones take earns the next their way. */
+static void settle_express(struct site_message *m, int64_t price, int64_t most)
+{
+    struct site_flow *f = m->flow;
+    if (!m->is_fresh) {
+        f->express += price / EXPRESS_SHARE;
+        f->express = f->express > most ? most : f->express;
+    } else if (!list_is_empty(&f->messages.regular)) {
+        f->express -= price;
+    }
+}
+
 void flow_ring_charge(struct batch *b, unsigned recipients, unsigned full)
 {
-    must(b->flow != NULL);
-    b->flow->credit -= cost(recipients, full);
+    struct site_message *m = b->turn;
+    must(m != NULL);
+    int64_t price = cost(recipients, full);
+    m->credit -= price;
+    m->flow->credit -= price;
+    settle_express(m, price, cost(full, full));
 }

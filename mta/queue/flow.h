@@ -2,46 +2,73 @@
 /*
  * Flow: whose mail it is (list, sender identity, campaign): the unit of fairness.
  *
- * At each site the flows with ready mail are served by deficit round robin.  What a job costs is
- * its recipients, and a quarter of a full transaction for the transaction itself: a mailing of
- * single-recipient messages pays for the round trips it takes.  A flow that was not there starts in
- * 'fresh', which is served first, with the credit of one turn; so a small flow does not wait behind
- * the turn of a big one.  One that runs empty there stays in the ring until its turn has passed,
- * and so cannot win by coming back (as in RFC 8290 4.2).
+ * At each site the flows with ready mail are served by deficit round robin, and so are the messages
+ * within each flow.  What a job costs is its recipients, and a quarter of a full transaction for
+ * the transaction itself: a mailing of single-recipient messages pays for the round trips it takes.
  *
- * The second level, message within flow, has its place in flow_ring_next(): now the batches of a
- * flow go in the order in which they became ready.
+ * A flow that was not there starts in 'fresh', which is served first, with the credit of one turn;
+ * so a small flow does not wait behind the turn of a big one.  One that runs empty there stays in
+ * the ring until its turn has passed, and so cannot win by coming back (as in RFC 8290 4.2).
+ *
+ * A new message starts in its flow's 'fresh' likewise.  But new messages come without end where
+ * flows do not, so those that have had a turn earn them their place: every four units that the old
+ * ones get allow one for a new one, and a full transaction's worth can be saved.  So a small
+ * message goes next although a large one of its own sender is under way, and the large one is
+ * slowed by at most 5/4, whatever comes.
  */
 #pragma once
 #include "mta/base/list.h"
 #include "mta/base/table.h"
 
 struct batch;
+struct message;
 
 struct flow {
     struct table_node by_name;
     uint64_t id;     /* never used twice */
     size_t messages; /* that belong to it; the last one to leave frees it */
+    size_t ready;    /* batches, at all sites */
+    unsigned jobs;   /* out, to all sites */
     char name[];
 };
 
 struct flow *flow_new(struct span name, uint64_t id);
 void flow_free(struct flow *f);
 
+/* Its turns: the old ones in the order of the round, the new ones in that of their coming. */
+struct turns {
+    struct list fresh, regular;
+};
+
 /* A flow's ready mail at one site. */
 struct site_flow {
     struct table_node by_flow;
-    struct list in_ring; /* ring->fresh or ring->regular */
-    struct list batches;
+    struct list in_ring; /* ring->flows */
+    struct flow_ring *ring;
+    struct turns messages;
+    struct table by_message; /* those that may get another batch */
     uint64_t flow_id;
-    int64_t credit; /* recipients it may take before the next flow has its turn */
+    int64_t credit;  /* units it may take before the next flow has its turn */
+    int64_t express; /* units that fresh messages may take before the regular ones */
     bool is_fresh;
+};
+
+/* A message's ready mail at one site: more than one batch when the site has several domains. */
+struct site_message {
+    struct table_node by_message;
+    struct list in_flow; /* site_flow->messages */
+    struct list batches;
+    struct site_flow *flow;
+    const struct message *message;
+    int64_t credit;
+    bool is_fresh, is_findable;
 };
 
 struct flow_ring {
     struct table by_flow;
-    struct list fresh, regular;
+    struct turns flows;
     size_t batches;
+    bool has_many_domains; /* a message may have several batches here */
 };
 
 void flow_ring_init(struct flow_ring *ring, uint64_t seed);
@@ -53,5 +80,5 @@ void flow_ring_add(struct flow_ring *ring, uint64_t flow_id, struct batch *b, bo
 void flow_ring_remove(struct flow_ring *ring, struct batch *b);
 /* Whose turn it is; it stays in.  NULL when there is none. */
 struct batch *flow_ring_next(struct flow_ring *ring, unsigned full);
-/* A job with so many recipients was taken from the flow of 'b', which is still in. */
+/* A job with so many recipients was taken from 'b', which is still in. */
 void flow_ring_charge(struct batch *b, unsigned recipients, unsigned full);

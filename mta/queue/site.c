@@ -77,7 +77,7 @@ void site_leave(struct domain *d)
     for (size_t i = 0; i < BATCH_STATES; i++)
         s->waits[i] -= d->waits[i];
     s->total -= d->total;
-    s->domain_count--;
+    s->flows.has_many_domains = --s->domain_count > 1;
     list_remove(&d->in_site);
     d->site = NULL;
 }
@@ -88,7 +88,7 @@ void site_join(struct site *s, struct domain *d)
     for (size_t i = 0; i < BATCH_STATES; i++)
         s->waits[i] += d->waits[i];
     s->total += d->total;
-    s->domain_count++;
+    s->flows.has_many_domains = ++s->domain_count > 1;
     list_push(&s->domains, &d->in_site);
     d->site = s;
 }

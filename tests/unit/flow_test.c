@@ -7,7 +7,7 @@ enum { FULL = 100, BIG = 1, SMALL = 2, THIRD = 3 };
 
 struct ring {
     struct flow_ring flows;
-    struct batch batches[4096];
+    struct batch batches[32768];
     size_t count;
 };
 
@@ -26,18 +26,26 @@ static struct batch *add(struct ring *r, uint64_t flow, uint32_t recipients)
     return b;
 }
 
-/* Takes the next job as the queue does; gives the flow and how many. */
-static uint64_t take(struct ring *r, uint32_t *recipients)
+/* Takes the next job as the queue does; gives the batch and how many. */
+static struct batch *take_batch(struct ring *r, uint32_t *recipients)
 {
     struct batch *b = flow_ring_next(&r->flows, FULL);
     if (b == NULL)
-        return 0;
-    uint64_t flow = b->flow->flow_id;
-    *recipients   = b->count < FULL ? b->count : FULL;
+        return NULL;
+    *recipients = b->count < FULL ? b->count : FULL;
     flow_ring_charge(b, *recipients, FULL);
     b->count -= *recipients;
     if (b->count == 0)
         flow_ring_remove(&r->flows, b);
+    return b;
+}
+
+/* The same; gives the flow. */
+static uint64_t take(struct ring *r, uint32_t *recipients)
+{
+    const struct batch *next = flow_ring_next(&r->flows, FULL);
+    uint64_t flow            = next == NULL ? 0 : next->turn->flow->flow_id;
+    (void)take_batch(r, recipients);
     return flow;
 }
 
@@ -145,6 +153,110 @@ static void no_flow_starves(void **state)
     drain(&r);
 }
 
+/* --- messages within a flow --- */
+
+static void a_small_message_overtakes_a_large_one_of_its_flow(void **state)
+{
+    (void)state;
+    static struct ring r;
+    start(&r);
+    uint32_t recipients;
+    struct batch *large = add(&r, BIG, 50000);
+    for (size_t i = 0; i < 9; i++)
+        assert_ptr_equal(take_batch(&r, &recipients), large);
+    struct batch *small = add(&r, BIG, 1);
+    assert_ptr_equal(take_batch(&r, &recipients), small);
+    assert_ptr_equal(take_batch(&r, &recipients), large);
+    drain(&r);
+}
+
+static void a_large_message_is_slowed_by_a_quarter_at_most(void **state)
+{
+    (void)state;
+    static struct ring r;
+    start(&r);
+    uint32_t recipients;
+    uint64_t own = 0, all = 0, small_waits = 0;
+    struct batch *large = add(&r, BIG, 20000);
+    (void)take_batch(&r, &recipients);
+    while (large->count > 0) { /* and each transaction of whatever kind brings two small ones */
+        for (size_t i = 0; i < 2 && r.count < 32000; i++)
+            (void)add(&r, BIG, 1);
+        struct batch *b = take_batch(&r, &recipients);
+        all += recipients + FULL / 4;
+        own += b == large ? recipients + FULL / 4 : 0;
+        small_waits = b == large ? small_waits + 1 : 0;
+        assert_in_range(small_waits, 0, 2); /* nor do they wait for it */
+    }
+    assert_true(all * 100 <= own * 127); /* 5/4, and what was saved at first */
+    drain(&r);
+}
+
+static void two_large_messages_of_a_flow_take_turns(void **state)
+{
+    (void)state;
+    static struct ring r;
+    start(&r);
+    uint32_t recipients;
+    struct batch *one = add(&r, BIG, 20000), *two = NULL;
+    for (size_t i = 0; i < 20; i++)
+        (void)take_batch(&r, &recipients);
+    uint32_t one_had = one->count;
+    two              = add(&r, BIG, 20000);
+    for (size_t i = 0; i < 100; i++)
+        (void)take_batch(&r, &recipients);
+    uint32_t one_took = one_had - one->count, two_took = 20000 - two->count;
+    assert_in_range(two_took, one_took - 200, one_took + 200);
+    drain(&r);
+}
+
+static void a_message_with_many_domains_at_a_site_has_one_turn(void **state)
+{
+    (void)state;
+    static struct ring r;
+    struct message many = {0}, single = {0};
+    uint32_t recipients;
+    uint64_t took = 0, all = 0;
+    start(&r);
+    r.flows.has_many_domains = true;
+    for (size_t i = 0; i < 50; i++) {
+        struct batch *b = &r.batches[r.count++];
+        *b              = (struct batch){.message = &many, .count = 200};
+        flow_ring_add(&r.flows, BIG, b, false, FULL);
+    }
+    struct batch *alone = &r.batches[r.count++];
+    *alone              = (struct batch){.message = &single, .count = 10000};
+    flow_ring_add(&r.flows, BIG, alone, false, FULL);
+    for (size_t i = 0; i < 60; i++) {
+        struct batch *b = take_batch(&r, &recipients);
+        all += recipients;
+        took += b == alone ? recipients : 0;
+    }
+    assert_in_range(took * 100, all * 45, all * 55);
+    drain(&r);
+}
+
+static void a_mailing_of_20000_leaves_another_flow_its_share(void **state)
+{
+    (void)state;
+    static struct ring r;
+    start(&r);
+    uint32_t recipients;
+    for (size_t i = 0; i < 20000; i++)
+        (void)add(&r, BIG, 1);
+    for (size_t i = 0; i < 100; i++)
+        (void)take_batch(&r, &recipients);
+    struct batch *other = add(&r, SMALL, 2000);
+    uint64_t all        = 0;
+    while (other->count > 0) {
+        (void)take_batch(&r, &recipients);
+        all += recipients + FULL / 4;
+    }
+    uint64_t alone = 20 * (FULL + FULL / 4); /* what it costs where it is the only one */
+    assert_in_range(all, alone, 2 * alone * 5 / 4);
+    drain(&r);
+}
+
 static void a_flow_lives_as_long_as_its_messages(void **state)
 {
     (void)state;
@@ -162,6 +274,11 @@ int main(void)
         cmocka_unit_test(two_big_flows_share_by_what_they_cost),
         cmocka_unit_test(coming_back_again_and_again_wins_no_more_than_a_share),
         cmocka_unit_test(no_flow_starves),
+        cmocka_unit_test(a_small_message_overtakes_a_large_one_of_its_flow),
+        cmocka_unit_test(a_large_message_is_slowed_by_a_quarter_at_most),
+        cmocka_unit_test(two_large_messages_of_a_flow_take_turns),
+        cmocka_unit_test(a_message_with_many_domains_at_a_site_has_one_turn),
+        cmocka_unit_test(a_mailing_of_20000_leaves_another_flow_its_share),
         cmocka_unit_test(a_flow_lives_as_long_as_its_messages),
     };
     return RUN(tests);
