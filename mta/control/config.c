@@ -327,11 +327,13 @@ static void read_map(struct config_reader *r, const struct yaml_node *map, const
 static void set_defaults(struct config_reader *r)
 {
     static const struct site_limits base = {.connections                = 20,
-                                            .messages_per_connection    = 100,
+                                            .messages_per_connection    = 0,
                                             .recipients_per_transaction = 100,
                                             .rate_per_hour              = 360000,
                                             .idle_ms                    = 10 * SECOND,
-                                            .tls                        = POLICY_TLS_OPPORTUNISTIC};
+                                            .tls                        = POLICY_TLS_OPPORTUNISTIC,
+                                            .pipeline_messages          = true,
+                                            .bdat_window                = 1};
     struct config *c                     = r->config;
     char hostname[256]                   = "";
     for (const struct option *o = config_options; o->path != NULL; o++)

@@ -5,6 +5,7 @@
 #include "mta/control/option.h"
 #include "mta/control/value.h"
 #include "mta/mail/domain.h"
+#include "mta/smtp/ext.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -139,6 +140,21 @@ static const char *set_patterns(struct config_reader *r, const struct option *o,
     return NULL;
 }
 
+/* A name of mta/smtp/ext.h, whatever its case. */
+static const char *set_ignored(struct config_reader *r, const struct option *o, struct span text,
+                               void *into)
+{
+    (void)r, (void)o;
+    unsigned *ignored = into;
+    if (text.at == NULL) {
+        *ignored = 0;
+        return NULL;
+    }
+    unsigned bit = smtp_ext_bit(text);
+    *ignored |= bit;
+    return bit != 0 ? NULL : "not an EHLO keyword that is used, like PIPELINING or CHUNKING";
+}
+
 #define LIMIT(member) offsetof(struct site_rule, limits.member)
 /* A row a key, its help below it. */
 /* clang-format off */
@@ -153,8 +169,9 @@ const struct option site_options[] = {
     {"sites.connections", option_count, LIMIT(connections), "20", false, false, 1, 10000,
      "Connections at the same time."},
     {"sites.messages_per_connection", option_count, LIMIT(messages_per_connection),
-     "100", false, false, 1, 1000000,
-     "Then the connection is closed."},
+     "0", false, false, 0, 1000000,
+     "Then the connection is closed. 0: what suits the host: 100, or 10 where the greeting names "
+     "Exim, which lets what comes behind wait for its next queue run."},
     {"sites.recipients_per_transaction", option_count, LIMIT(recipients_per_transaction),
      "100", false, false, 1, 1000,
      "Recipients of one domain that go together."},
@@ -165,6 +182,18 @@ const struct option site_options[] = {
     {"sites.tls", option_tls, LIMIT(tls), "opportunistic", false, false, 0, 0,
      "none, opportunistic, or required: TLS with a certificate that verifies, or the mail "
      "waits."},
+    {"sites.pipeline_messages", option_bool, LIMIT(pipeline_messages), "true", false, false, 0, 0,
+     "Whether the next envelope goes out behind the message before, without waiting for its reply "
+     "(RFC 2920), where PIPELINING is offered. A host that stumbles over it twice in a row is "
+     "served one by one for a day."},
+    {"sites.bdat", option_bool, LIMIT(bdat), "false", false, false, 0, 0,
+     "Whether BDAT (RFC 3030) is used where CHUNKING is offered. A host that does not know it "
+     "after all, or never answers, gets DATA for a day."},
+    {"sites.bdat_window", option_count, LIMIT(bdat_window), "1", false, false, 1, 4,
+     "Messages that may be on their way with BDAT before the first is answered. All of them are "
+     "in doubt when the connection is lost."},
+    {"sites.ignore_ehlo", set_ignored, LIMIT(ignore_ehlo), "", true, false, 0, 0,
+     "Keywords of the reply to EHLO that are taken as not offered, like [PIPELINING, CHUNKING]."},
     {NULL, NULL, 0, NULL, false, false, 0, 0, NULL},
 };
 /* clang-format on */

@@ -3,6 +3,7 @@
  * schema. */
 #include "mta/control/option.h"
 #include "mta/mail/escape.h"
+#include "mta/smtp/ext.h"
 #include <inttypes.h>
 #include <string.h>
 
@@ -59,6 +60,13 @@ static void put_patterns(struct buf *value, const char *name, const char *const 
         buf_printf(value, " %s=%s", name, patterns[i]);
 }
 
+static void put_ignored(struct buf *value, unsigned ignored)
+{
+    for (unsigned i = 0; i < SMTP_EXT_COUNT; i++)
+        if ((ignored >> i & 1) != 0)
+            buf_printf(value, " ignore_ehlo=%s", smtp_ext_keyword((enum smtp_ext_index)i));
+}
+
 static void print_sites(struct printer *p, const struct config *config)
 {
     static const char *const tls[] = {"none", "opportunistic", "required"};
@@ -70,9 +78,13 @@ static void print_sites(struct printer *p, const struct config *config)
         buf_printf(
             &value,
             "connections=%u messages_per_connection=%u recipients_per_transaction=%u rate=%" PRIu64
-            "/h idle=%" PRIu64 "ms tls=%s%s",
+            "/h idle=%" PRIu64 "ms tls=%s%s%s",
             l->connections, l->messages_per_connection, l->recipients_per_transaction,
-            l->rate_per_hour, l->idle_ms, tls[l->tls], rule->shared ? " shared" : "");
+            l->rate_per_hour, l->idle_ms, tls[l->tls], rule->shared ? " shared" : "",
+            l->pipeline_messages ? "" : " pipeline_messages=false");
+        if (l->bdat)
+            buf_printf(&value, " bdat bdat_window=%u", l->bdat_window);
+        put_ignored(&value, l->ignore_ehlo);
         put_patterns(&value, "match_mx", rule->match_mx);
         put_patterns(&value, "match_domain", rule->match_domain);
         put_row(p, buf_text(&key), buf_text(&value));

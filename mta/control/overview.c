@@ -11,7 +11,7 @@
 struct shard_sum {
     uint64_t sessions, idle;
     uint64_t dials, dial_failures, reuses, tls_handshakes, tls_resumed, tls_failures,
-        plain_fallbacks;
+        plain_fallbacks, writes, moves, stumbles;
 };
 
 struct facts {
@@ -35,6 +35,9 @@ static void add_shard(struct shard_sum *sum, const struct shard_stats *stats)
     sum->tls_resumed += atomic_load(&stats->tls_resumed);
     sum->tls_failures += atomic_load(&stats->tls_failures);
     sum->plain_fallbacks += atomic_load(&stats->plain_fallbacks);
+    sum->writes += atomic_load(&stats->writes);
+    sum->moves += atomic_load(&stats->moves);
+    sum->stumbles += atomic_load(&stats->stumbles);
 }
 
 static void gather(const struct control_world *world, uint64_t wall_ms, struct facts *f)
@@ -104,6 +107,9 @@ static void put_wire(const struct facts *f, struct buf *into)
     field_number(into, "tls_resumed", f->shards.tls_resumed);
     field_number(into, "tls_failures", f->shards.tls_failures);
     field_number(into, "plain_fallbacks", f->shards.plain_fallbacks);
+    field_number(into, "writes", f->shards.writes);
+    field_number(into, "moves", f->shards.moves);
+    field_number(into, "stumbles", f->shards.stumbles);
 }
 
 void overview_json(const struct control_world *world, uint64_t wall_ms, struct buf *into)

@@ -46,3 +46,37 @@ struct peer *peers_meet(struct peers *peers, struct span name)
     list_push(&peers->by_age, &peer->by_age);
     return peer;
 }
+
+static void distrust(struct peer *peer, enum peer_trouble trouble, uint64_t now_ms)
+{
+    peer->distrusted_until_ms[trouble] = now_ms + PEER_DISTRUST_MS;
+}
+
+void peer_note(struct peer *peer, enum peer_trouble trouble, uint64_t now_ms)
+{
+    switch (trouble) {
+    case PEER_STUMBLED:
+        if (++peer->stumbles >= PEER_STUMBLES_MAX) {
+            peer->stumbles = 0;
+            distrust(peer, trouble, now_ms);
+        }
+        break;
+    case PEER_OUT_OF_STEP:
+        if (++peer->breaks >= PEER_STUMBLES_MAX) {
+            peer->breaks = 0;
+            distrust(peer, trouble, now_ms);
+        }
+        break;
+    case PEER_NO_BDAT:
+        distrust(peer, trouble, now_ms);
+        break;
+    case PEER_WALKS:
+        peer->stumbles = 0;
+        break;
+    }
+}
+
+bool peer_may(const struct peer *peer, enum peer_trouble trouble, uint64_t now_ms)
+{
+    return peer == NULL || now_ms >= peer->distrusted_until_ms[trouble];
+}

@@ -8,16 +8,34 @@
 #include "mta/base/table.h"
 #include "mta/tls/engine.h"
 
-enum { PEERS_MAX = 20000, PEER_PLAIN_MS = 3600000 };
+enum {
+    PEERS_MAX         = 20000,
+    PEER_PLAIN_MS     = 3600000,
+    PEER_SESSION_MS   = 3600000,
+    PEER_DISTRUST_MS  = 86400000, /* how long what a host stumbled over is not tried again */
+    PEER_STUMBLES_MAX = 2,        /* one may be chance */
+};
+
+/* What a host may stumble over. */
+enum peer_trouble {
+    PEER_STUMBLED,    /* over an envelope behind a body: lost, or answered out of step */
+    PEER_OUT_OF_STEP, /* over PIPELINING as such */
+    PEER_NO_BDAT,     /* it offers BDAT, and does not know it or never answers: once is enough */
+    PEER_TROUBLES,
+    PEER_WALKS = PEER_TROUBLES, /* an envelope behind a body was answered as it should be */
+};
 
 struct peer {
     struct table_node by_name;
     struct list by_age;
-    struct tls_session *session; /* the newest, used once; NULL */
-    bool tls_failed;             /* the last handshake did not succeed */
+    struct tls_session *session; /* the newest; NULL */
+    uint64_t session_until_ms;
+    bool tls_failed; /* the last handshake did not succeed */
     uint64_t
         plain_until_ms; /* clear text was tried after that and worked: go on with it until then */
-    char name[];        /* "host[ip]:port" */
+    unsigned char stumbles, breaks; /* PEER_STUMBLED, PEER_OUT_OF_STEP, in a row */
+    uint64_t distrusted_until_ms[PEER_TROUBLES];
+    char name[]; /* "host[ip]:port" */
 };
 
 struct peers {
@@ -29,5 +47,8 @@ void peers_init(struct peers *peers, uint64_t seed);
 void peers_release(struct peers *peers);
 /* Never NULL; made when missing.  Holds until another one is met. */
 struct peer *peers_meet(struct peers *peers, struct span name);
+void peer_note(struct peer *peer, enum peer_trouble trouble, uint64_t now_ms);
+/* Whether it is trusted not to stumble; one never met (NULL) is. */
+bool peer_may(const struct peer *peer, enum peer_trouble trouble, uint64_t now_ms);
 /* NULL when unknown. */
 struct peer *peers_find(struct peers *peers, struct span name);

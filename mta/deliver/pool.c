@@ -48,6 +48,7 @@ static void pool_free(struct pool *pool)
     table_remove(&pool->shard->pools, &pool->by_id);
     list_remove(&pool->in_group);
     list_remove(&pool->in_runnable);
+    heap_remove(&pool->shard->patience, &pool->patience);
     if (list_is_empty(&group->pools)) {
         must(group->sessions == 0);
         table_remove(&pool->shard->groups, &group->by_id);
@@ -83,6 +84,7 @@ void pool_take(struct shard *shard, struct job *job)
 {
     struct pool *pool  = pool_meet(shard, job);
     pool->limits       = job->limits;
+    pool->window       = job->window > 0 ? job->window : job->limits.connections;
     pool->group->limit = job->limits.connections;
     list_push(&pool->jobs, &job->link);
     make_runnable(pool);
@@ -127,25 +129,118 @@ static void make_room(struct pool *pool)
     }
 }
 
+static struct job *job_at(struct list *node)
+{
+    return CONTAINER_OF(node, struct job, link);
+}
+
+bool pool_is_crowded(const struct pool *pool)
+{
+    return pool->sessions > pool->window || pool->group->sessions > pool->group->limit;
+}
+
+/*
+ * One that was moved already wants a connection of its own next.  And while others rest, or there
+ * are too many, nobody has to wait behind another.
+ */
+struct job *pool_next_job(struct session *session)
+{
+    struct pool *pool  = session->pool;
+    struct list *first = list_first(&pool->jobs);
+    if (first == NULL || job_at(first)->dials > 0 || !list_is_empty(&pool->idle) ||
+        !session_may_carry_more(session))
+        return NULL;
+    list_remove(first);
+    return job_at(first);
+}
+
+static void carry(struct pool *pool, struct session *session)
+{
+    if (session->state == SESSION_IDLE) {
+        atomic_fetch_sub(&pool->shard->stats.idle, 1);
+        list_move(&pool->busy, &session->in_pool);
+    }
+    session_carry(session, job_at(list_take(&pool->jobs)));
+}
+
+static void carry_on_idle(struct pool *pool)
+{
+    struct session *rested;
+    while (!list_is_empty(&pool->jobs) && (rested = in_pool_first(&pool->idle)) != NULL)
+        carry(pool, rested);
+}
+
+/* How many of the jobs that wait will ride behind what busy sessions have; those that take one now
+ * get it. */
+static unsigned carry_behind(struct pool *pool)
+{
+    unsigned places = 0;
+    struct list *next;
+    for (struct list *n = list_first(&pool->busy); n != NULL; n = next) {
+        struct session *session = CONTAINER_OF(n, struct session, in_pool);
+        next                    = list_next(&pool->busy, n);
+        if (list_is_empty(&pool->jobs) || job_at(list_first(&pool->jobs))->dials > 0)
+            break;
+        if (session_takes_next(session))
+            carry(pool, session);
+        else
+            places += session_will_take_next(session);
+    }
+    return places;
+}
+
+/* The first job that will not ride behind another; NULL: all will. */
+static struct list *first_to_dial_for(struct pool *pool, unsigned places)
+{
+    struct list *n = list_first(&pool->jobs);
+    while (n != NULL && places-- > 0)
+        n = list_next(&pool->jobs, n);
+    return n;
+}
+
+/* A dial that fails at once may send all that wait home. */
+static void dial_for_the_rest(struct pool *pool, unsigned places)
+{
+    struct list *n;
+    while ((n = first_to_dial_for(pool, places)) != NULL && pool->sessions < pool->window) {
+        if (pool->group->sessions >= pool->group->limit) {
+            make_room(pool);
+            return;
+        }
+        list_remove(n);
+        pool->group->sessions++;
+        pool->sessions++;
+        session_dial(pool, job_at(n));
+    }
+}
+
+/* The site wants less of us than it did. */
+static void shrink(struct pool *pool)
+{
+    struct session *rested;
+    while (pool_is_crowded(pool) && (rested = in_pool_first(&pool->idle)) != NULL)
+        session_quit(rested);
+}
+
+/* A job goes to a session that rests, or behind one that is busy but soon ready for the next, or to
+ * a new one; in this order, for a new connection takes longest and costs the site most. */
 void pool_pump(struct pool *pool)
 {
-    while (!list_is_empty(&pool->jobs)) {
-        struct session *rested = in_pool_first(&pool->idle);
-        if (rested == NULL && pool->group->sessions >= pool->group->limit) {
-            make_room(pool);
-            break;
-        }
-        struct job *job = CONTAINER_OF(list_take(&pool->jobs), struct job, link);
-        if (rested != NULL) {
-            atomic_fetch_sub(&pool->shard->stats.idle, 1);
-            list_move(&pool->busy, &rested->in_pool);
-            session_carry(rested, job);
-        } else {
-            pool->group->sessions++;
-            session_dial(pool, job);
-        }
-    }
+    shrink(pool);
+    carry_on_idle(pool);
+    dial_for_the_rest(pool, carry_behind(pool));
+    if (list_is_empty(&pool->jobs))
+        heap_remove(&pool->shard->patience, &pool->patience);
+    else if (pool->sessions < pool->window)
+        heap_set(&pool->shard->patience, &pool->patience, pool->shard->now_ms + POOL_PATIENCE_MS);
     suspect(pool);
+}
+
+void pools_lose_patience(struct shard *shard)
+{
+    struct heap_node *node;
+    while ((node = heap_take(&shard->patience, shard->now_ms)) != NULL)
+        make_runnable(CONTAINER_OF(node, struct pool, patience));
 }
 
 void pool_rest(struct session *session)
@@ -169,8 +264,9 @@ void pool_let_go(struct session *session)
 void pool_forget(struct session *session)
 {
     struct pool *pool = session->pool;
-    must(pool->group->sessions > 0);
+    must(pool->group->sessions > 0 && pool->sessions > 0);
     pool->group->sessions--;
+    pool->sessions--;
     list_remove(&session->in_pool);
     session->pool = NULL;
     pool_wake(pool);

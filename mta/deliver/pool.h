@@ -8,12 +8,17 @@
  * share a group.
  */
 #pragma once
+#include "mta/base/heap.h"
 #include "mta/base/list.h"
 #include "mta/base/table.h"
 #include "mta/queue/job.h"
 
 struct session;
 struct shard;
+
+/* Jobs wait for a busy session, to ride behind what it has, rather than for a new connection; and
+ * for one that answers, not longer than this. */
+enum { POOL_PATIENCE_MS = 1000 };
 
 struct pool_group {
     struct table_node by_id;
@@ -30,6 +35,9 @@ struct pool {
     struct pool_group *group;
     struct list in_group, in_runnable, in_suspects;
     struct site_limits limits; /* as the newest job said */
+    unsigned window;           /* sessions the site may have now, likewise */
+    unsigned sessions;         /* open or being opened */
+    struct heap_node patience; /* jobs that wait for a busy session do so until then */
     struct list jobs;          /* waiting for a session */
     struct list busy, idle, quitting;
 };
@@ -38,6 +46,10 @@ struct pool {
 void pool_take(struct shard *shard, struct job *job);
 /* A job that a session could not even begin: first in line for another one. */
 void pool_put_back(struct pool *pool, struct job *job);
+/* A job to ride behind what the session has in hand; NULL: none waits that should. */
+struct job *pool_next_job(struct session *session);
+/* It has more sessions than it may have now. */
+bool pool_is_crowded(const struct pool *pool);
 /* Starts what the limits allow. */
 void pool_pump(struct pool *pool);
 /* Something changed that may let this pool, or another of its group, start more. */
@@ -52,5 +64,7 @@ void pool_forget(struct session *session);
 void pool_send_home(struct pool *pool);
 /* Gives all waiting jobs home, undecided, and lets idle sessions quit. */
 void pool_drain(struct pool *pool);
+/* Those whose jobs have waited long enough for a busy session are looked at again. */
+void pools_lose_patience(struct shard *shard);
 /* The end of a turn: pools with nothing in them are freed, only here. */
 void pools_sweep(struct shard *shard);

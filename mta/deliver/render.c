@@ -2,10 +2,10 @@
 #include "mta/deliver/render.h"
 #include "mta/spool/spool.h"
 
-void render_init(struct render *r, const struct content *content)
+void render_init(struct render *r, const struct content *content, bool is_chunk)
 {
     *r = (struct render){.content = content, .bytes = content_bytes(content)};
-    dot_writer_init(&r->dot, false);
+    dot_writer_init(&r->dot, is_chunk);
 }
 
 enum status render_next(struct render *r, char *scratch, struct buf *into, bool *is_last)

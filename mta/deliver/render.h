@@ -19,7 +19,8 @@ struct render {
     struct dot_writer dot;
 };
 
-void render_init(struct render *r, const struct content *content);
+/* 'is_chunk': for BDAT, without dots and end mark. */
+void render_init(struct render *r, const struct content *content, bool is_chunk);
 /*
  * Appends the next piece to 'into', the end mark with the last one (*is_last).  OK; CORRUPT or
  * IO_ERROR: the content cannot be read; BAD_INPUT: it holds a bare CR, LF or NUL and must not be

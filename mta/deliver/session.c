@@ -7,7 +7,6 @@
 #include "mta/base/mem.h"
 #include "mta/deliver/pool.h"
 #include "mta/deliver/session_inside.h"
-#include "mta/deliver/settle.h"
 
 #define TO(state) (1u << (state))
 static const unsigned may_follow[SESSION_STATES] = {
@@ -48,20 +47,17 @@ void session_disconnect(struct session *s)
 }
 
 /* The job goes home with what is known; what is not decided goes back to the queue as it was. */
-void session_give_job_home(struct session *s)
+void session_give_home(struct session *s, struct job *job)
 {
-    struct job *job = s->job;
-    s->job          = NULL;
-    s->job_is_sent  = false;
-    if (job == NULL)
-        return;
     job->host   = arena_text(&job->texts, span_of(s->host));
     job->ip     = arena_text(&job->texts, span_of(s->ip));
     job->source = arena_text(&job->texts, span_of(s->source));
     job->tls    = arena_text(&job->texts, span_of(s->tls_text));
     list_push(&s->shard->done, &job->link);
-    if (job->site_verdict == JOB_SITE_BUSY || job->site_verdict == JOB_SITE_UNREACHABLE)
+    if (job->site_verdict == JOB_SITE_BUSY || job->site_verdict == JOB_SITE_UNREACHABLE) {
+        s->found_trouble = true;
         pool_send_home(s->pool);
+    }
 }
 
 /* The one place where a session dies; freed at the end of the turn. */
@@ -72,7 +68,10 @@ void session_bury(struct session *s)
     if (s->state == SESSION_IDLE)
         atomic_fetch_sub(&s->shard->stats.idle, 1);
     session_enter(s, SESSION_DEAD);
-    session_give_job_home(s);
+    must(s->carried_count == 0);
+    if (s->job != NULL)
+        session_give_home(s, s->job);
+    s->job = NULL;
     session_disconnect(s);
     heap_remove(&s->shard->deadlines, &s->deadline);
     pool_forget(s);
@@ -85,7 +84,8 @@ void session_free(struct session *s)
     must(s->state == SESSION_DEAD && !s->awaits_dns);
     list_remove(&s->in_shard);
     list_remove(&s->grave);
-    mem_free(s->rcpts);
+    for (size_t i = 0; i < SMTP_FLIGHT_MAX; i++)
+        mem_free(s->carried[i].rcpts);
     s->kind = 0;
     mem_free(s);
 }
@@ -94,11 +94,10 @@ void session_cut(struct session *s)
 {
     if (s->state == SESSION_DEAD)
         return;
-    if (s->job_is_sent) {
-        struct smtp_result result;
+    if (s->carried_count > 0) {
         smtp_client_lost(&s->smtp);
-        while (smtp_client_result(&s->smtp, &result))
-            settle_result(s->job, &result, s->host);
+        session_take_results(s);
+        session_finish_jobs(s);
     }
     session_bury(s);
 }
@@ -120,6 +119,7 @@ bool session_is_talking(const struct session *s)
 /* Feeds what came, in the portions that the core takes between results. */
 static void feed(struct session *s, struct span bytes)
 {
+    s->heard_ms = s->shard->now_ms;
     while (bytes.len > 0 && session_is_talking(s)) {
         size_t taken = smtp_client_feed(&s->smtp, bytes);
         bytes        = span_skip(bytes, taken);
@@ -154,6 +154,7 @@ static void on_connected(struct session *s)
                             span_of(status_text(result)));
         return;
     }
+    s->round_trip_ms = s->shard->now_ms - s->dialled_ms;
     session_begin_to_talk(s);
     session_pump(s);
 }
@@ -198,8 +199,11 @@ static void on_time_out(struct session *s)
         session_dial_failed(s, DIAL_UNREACHABLE, 0, status, "cannot connect", span_of("timed out"));
     else if (wire_tls(&s->wire) == WIRE_HANDSHAKING)
         session_dial_failed(s, DIAL_UNREACHABLE, 0, status, "TLS handshake", span_of("timed out"));
-    else
+    else {
+        if (smtp_client_timer(&s->smtp) == SMTP_TIMER_BEHIND && s->config.chunk_window > 0)
+            session_note_trouble(s, PEER_NO_BDAT);
         session_lost(s);
+    }
 }
 
 void session_on_deadline(struct session *s)

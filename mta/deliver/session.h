@@ -31,7 +31,26 @@ enum session_state {
     SESSION_STATES
 };
 
-enum { SESSION_KIND = 0x5e551047, SESSION_TLS_TEXT_BYTES = 48, SESSION_PENDING_BYTES_MAX = 131072 };
+enum {
+    SESSION_KIND              = 0x5e551047,
+    SESSION_TLS_TEXT_BYTES    = 48,
+    SESSION_PENDING_BYTES_MAX = 131072,
+    SESSION_SMALL_BYTES       = 65536, /* a body that is soon out of the way of the next */
+};
+
+/* A job in flight. */
+struct carried {
+    struct job *job;
+    bool is_first; /* on this connection */
+    bool had_reply;
+    bool may_move;   /* nothing of it was answered: another connection may take it */
+    bool is_settled; /* by us, not by the peer */
+    bool has_body;   /* 'render' has begun */
+    struct smtp_job smtp;
+    struct envelope_rcpt *rcpts; /* kept for the next one */
+    size_t rcpt_cap;
+    struct render render;
+};
 
 struct session {
     unsigned kind;
@@ -51,19 +70,21 @@ struct session {
     char tls_text[SESSION_TLS_TEXT_BYTES];
     uint16_t port;
 
-    struct job *job;
-    bool job_is_sent, job_had_reply, job_may_move; /* nothing of it was answered on a reused
-                                                      connection: another one may take it */
-    struct smtp_job smtp_job;
-    struct envelope_rcpt *rcpts;
-    size_t rcpt_cap;
-    struct render render;
-    unsigned messages; /* jobs sent on this connection */
+    struct job *job; /* to be sent: what it was dialled for, or was given when idle */
+    struct carried carried[SMTP_FLIGHT_MAX]; /* sent, oldest first, from carried_head on */
+    unsigned carried_head, carried_count;
+    unsigned messages;   /* jobs sent on this connection */
+    enum policy_tls tls; /* what was asked for when it was dialled */
+    bool peer_stumbled;  /* this host has stumbled before where one message met the next */
+    bool is_out_of_step; /* it has just done so: the connection is of no use any more */
+    bool found_trouble;  /* a job found the site busy or gone */
+    uint64_t dialled_ms, round_trip_ms;
+    uint64_t heard_ms; /* when bytes came, or it began to talk */
 };
 
 /* Dials for the job, which it takes. */
 struct session *session_dial(struct pool *pool, struct job *job);
-/* An idle session takes the next job. */
+/* The next job, for a session that is idle, or that takes one behind what it has. */
 void session_carry(struct session *session, struct job *job);
 /* An idle session says good-bye. */
 void session_quit(struct session *session);
@@ -76,6 +97,10 @@ void session_on_addresses(struct session *session, const struct address_result *
 void session_on_deadline(struct session *session);
 
 bool session_may_carry_more(const struct session *session);
+/* Its last body is out of the way: session_carry() sends the next job behind it, now. */
+bool session_takes_next(const struct session *session);
+/* It soon will, when the job it has is half done. */
+bool session_will_take_next(const struct session *session);
 /* Checks the kind behind a pointer that came from outside of C's types. */
 struct session *session_of(void *data);
 void session_free(struct session *session);

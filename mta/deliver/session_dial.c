@@ -27,6 +27,7 @@ static void connect_to(struct session *s, const struct net_address *address)
     s->port = address->port;
     wire_init(&s->wire, net_dial(s->shard->loop, address, source_for(s, address), s));
     s->is_connected = true;
+    s->dialled_ms   = s->shard->now_ms;
     atomic_fetch_add(&s->shard->stats.dials, 1);
     session_set_deadline(s, s->shard->settings->connect_ms);
     session_enter(s, SESSION_CONNECTING);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the parts of a session share; private to session*.c.  session.c: its life; session_dial.c:
- * reaching a host; session_tls.c: securing it; session_talk.c: jobs. */
+ * reaching a host; session_tls.c: securing it; session_peer.c: what is remembered of it;
+ * session_talk.c: the dialogue; session_jobs.c: the jobs. */
 #pragma once
 #include "mta/deliver/session.h"
 #include "mta/deliver/world.h"
@@ -9,7 +10,7 @@
 void session_enter(struct session *s, enum session_state next);
 void session_set_deadline(struct session *s, uint64_t in_ms);
 void session_disconnect(struct session *s);
-void session_give_job_home(struct session *s);
+void session_give_home(struct session *s, struct job *job);
 /* The one place where a session dies; freed at the end of the turn.  Twice is fine. */
 void session_bury(struct session *s);
 
@@ -26,8 +27,24 @@ enum smtp_client_tls session_tls_wish(struct session *s);
 void session_start_tls(struct session *s);
 void session_note_handshake(struct session *s);
 void session_tls_failed(struct session *s);
+
+/* session_peer.c */
+struct peer *session_meet_peer(struct session *s);
+/* NULL: never met. */
+const struct peer *session_find_peer(struct session *s);
 /* A job is done on this connection: what helps the next one is kept. */
 void session_remember_host(struct session *s);
+/* How much of the protocol this host is trusted with. */
+void session_trust(struct session *s);
+void session_note_trouble(struct session *s, enum peer_trouble trouble);
+
+/* session_jobs.c */
+/* Hands the job to the client core. */
+void session_send_job(struct session *s);
+void session_take_results(struct session *s);
+/* Those that are out of flight go home. */
+void session_finish_jobs(struct session *s);
+void session_give_body(struct session *s);
 
 /* session_talk.c: connected; the client core begins. */
 void session_begin_to_talk(struct session *s);

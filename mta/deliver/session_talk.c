@@ -4,13 +4,15 @@
  * goes, then looks where it stands: finished with the job, idle, or over.
  */
 #include "mta/base/fault.h"
-#include "mta/base/mem.h"
 #include "mta/deliver/pool.h"
 #include "mta/deliver/session_inside.h"
-#include "mta/deliver/settle.h"
 #include <stdio.h>
 
-enum { SESSION_QUIT_MS = 5000, SESSION_DIALS_MAX = 3 };
+enum {
+    SESSION_QUIT_MS      = 5000,
+    SESSION_BEHIND_MS    = 30000, /* smtp.md 3.3: no reply for max(this, 20 round trips) */
+    SESSION_BEHIND_TRIPS = 20,
+};
 
 void session_begin_to_talk(struct session *s)
 {
@@ -27,93 +29,14 @@ void session_begin_to_talk(struct session *s)
         .password      = target->password,
         .auth_in_clear = target->user != NULL && session_tls_policy(s) == POLICY_TLS_NONE,
     };
+    session_trust(s);
     smtp_client_init(&s->smtp, &s->config);
     s->messages = 0;
+    s->heard_ms = s->shard->now_ms;
     session_enter(s, SESSION_TALKING);
     wire_want_read(&s->wire, true);
     if (target->is_tls_implicit)
         session_start_tls(s);
-}
-
-/* Hands the job to the client core. */
-static void send_job(struct session *s)
-{
-    struct job *job = s->job;
-    if (s->rcpt_cap < job->rcpt_count) {
-        s->rcpts    = mem_resize(s->rcpts, job->rcpt_count * sizeof *s->rcpts);
-        s->rcpt_cap = job->rcpt_count;
-    }
-    for (size_t i = 0; i < job->rcpt_count; i++)
-        s->rcpts[i] = job->rcpts[i].envelope;
-    s->smtp_job = (struct smtp_job){
-        .envelope   = *job->envelope,
-        .rcpts      = s->rcpts,
-        .rcpt_count = job->rcpt_count,
-        .size_bytes = job->content_bytes,
-    };
-    render_init(&s->render, job->content);
-    s->job_is_sent   = true;
-    s->job_had_reply = s->job_may_move = false;
-    s->messages++;
-    smtp_client_send(&s->smtp, &s->smtp_job);
-}
-
-/*
- * On a connection that was used before, the peer may have gone in the meantime: nothing of the job
- * was answered (a RSET in front of it is not of it), or MAIL with 421, so another connection may
- * take it, and it counts as no attempt.
- */
-static bool may_move(const struct session *s, const struct smtp_result *result)
-{
-    bool is_first   = result->stage == SMTP_MAIL || result->stage == SMTP_RSET;
-    bool is_lost    = result->cause == SMTP_CAUSE_LOST;
-    bool is_refused = result->cause == SMTP_CAUSE_REPLY && result->reply->code == 421;
-    return s->messages > 1 && !s->job_had_reply && is_first && (is_lost || is_refused) &&
-           s->job->dials < SESSION_DIALS_MAX;
-}
-
-static void take_results(struct session *s)
-{
-    struct smtp_result result;
-    while (smtp_client_result(&s->smtp, &result)) {
-        if (s->job_may_move || may_move(s, &result)) {
-            s->job_may_move = true;
-            continue;
-        }
-        s->job_had_reply = s->job_had_reply || result.cause == SMTP_CAUSE_REPLY;
-        settle_result(s->job, &result, s->host);
-    }
-}
-
-/* The content cannot be sent.  A smuggling line end is for ever; a disk that cannot be read may
- * come back. */
-static void abandon_body(struct session *s, enum status status)
-{
-    static const unsigned char bad_content[3] = {5, 6, 0}, bad_disk[3] = {4, 3, 0};
-    bool is_bad = status == BAD_INPUT;
-    job_settle_rest(s->job, is_bad ? JOB_FAILED : JOB_DEFERRED, 0, is_bad ? bad_content : bad_disk,
-                    span_of(is_bad ? "the message holds a bare CR, LF or a NUL and cannot be sent"
-                                   : "the stored message cannot be read"),
-                    "");
-    smtp_client_abandon(&s->smtp);
-    struct smtp_result ignored;
-    while (smtp_client_result(&s->smtp, &ignored))
-        continue; /* the verdict stands already */
-}
-
-static void give_body(struct session *s)
-{
-    struct shard *shard = s->shard;
-    bool is_last        = false;
-    must(!smtp_client_is_chunk(&s->smtp));
-    buf_clear(&shard->stuffed);
-    enum status status = render_next(&s->render, shard->scratch, &shard->stuffed, &is_last);
-    if (status != OK)
-        abandon_body(s, status);
-    else {
-        shard->piece = buf_span(&shard->stuffed);
-        smtp_client_body(&s->smtp, &shard->piece, 1, is_last);
-    }
 }
 
 /* All the client has to say goes out as one group, which the wire takes whole. */
@@ -121,6 +44,7 @@ static bool write_output(struct session *s)
 {
     struct span parts[SMTP_OUTPUT_PARTS];
     size_t bytes = 0, count = smtp_client_output(&s->smtp, parts, SMTP_OUTPUT_PARTS);
+    atomic_fetch_add(&s->shard->stats.writes, 1);
     if (wire_write(&s->wire, parts, count) != OK)
         return false;
     for (size_t i = 0; i < count; i++)
@@ -131,22 +55,47 @@ static bool write_output(struct session *s)
 
 static void move_on(struct session *s);
 
-/* Lets the core go as far as it can without another byte from the peer. */
+/* A job that waits goes behind the body in hand, before that is written. */
+static bool take_next(struct session *s)
+{
+    if (s->state != SESSION_TALKING || (s->job = pool_next_job(s)) == NULL)
+        return false;
+    atomic_fetch_add(&s->shard->stats.reuses, 1);
+    session_send_job(s);
+    return true;
+}
+
+/*
+ * Lets the core go as far as it can without another byte from the peer.  What it has to say is
+ * written last, so that as much as can goes out together.
+ */
 void session_pump(struct session *s)
 {
     for (;;) {
+        session_finish_jobs(s);
         unsigned wants = smtp_client_wants(&s->smtp);
-        if (wants & SMTP_WANT_RESULT)
-            take_results(s);
+        if (wants & SMTP_WANT_RESULT) {
+            session_take_results(s);
+            if (s->is_out_of_step)
+                smtp_client_lost(&s->smtp);
+        } else if (wants & SMTP_WANT_BODY && wire_pending(&s->wire) < SESSION_PENDING_BYTES_MAX)
+            session_give_body(s);
+        else if (wants & SMTP_WANT_NEXT && take_next(s))
+            continue;
         else if (wants & SMTP_WANT_WRITE) {
             if (!write_output(s))
                 smtp_client_lost(&s->smtp);
-        } else if (wants & SMTP_WANT_BODY && wire_pending(&s->wire) < SESSION_PENDING_BYTES_MAX)
-            give_body(s);
-        else
+        } else
             break;
     }
     move_on(s);
+}
+
+/* A peer that lost what was sent ahead of a reply never answers it. */
+static uint64_t behind_ms(const struct session *s)
+{
+    uint64_t trips_ms = SESSION_BEHIND_TRIPS * s->round_trip_ms;
+    return trips_ms > SESSION_BEHIND_MS ? trips_ms : SESSION_BEHIND_MS;
 }
 
 static uint64_t timeout_ms(const struct session *s)
@@ -158,17 +107,10 @@ static uint64_t timeout_ms(const struct session *s)
                       [SMTP_TIMER_DATA]        = settings->data_ms,
                       [SMTP_TIMER_BLOCK]       = settings->block_ms,
                       [SMTP_TIMER_END_OF_DATA] = settings->end_of_data_ms,
+                      [SMTP_TIMER_BEHIND]      = behind_ms(s),
                       [SMTP_TIMER_IDLE]        = settings->command_ms,
     };
     return by_timer[smtp_client_timer(&s->smtp)];
-}
-
-bool session_may_carry_more(const struct session *s)
-{
-    unsigned max = s->pool->limits.messages_per_connection;
-    if (s->smtp.mail_max > 0 && s->smtp.mail_max < max)
-        max = s->smtp.mail_max;
-    return s->messages < max && !s->shard->is_draining;
 }
 
 static void say_quit(struct session *s)
@@ -186,17 +128,14 @@ void session_quit(struct session *s)
     say_quit(s);
 }
 
-/* The client core is idle: the job, if there was one, is done. */
+/* The client core is idle: the jobs it had are done. */
 static void become_idle(struct session *s)
 {
-    if (s->job != NULL && !s->job_is_sent) {
-        send_job(s);
+    if (s->job != NULL) {
+        session_send_job(s);
         session_pump(s);
         return;
     }
-    if (s->job != NULL)
-        session_remember_host(s);
-    session_give_job_home(s);
     if (!session_may_carry_more(s)) {
         say_quit(s);
         return;
@@ -209,16 +148,10 @@ static void become_idle(struct session *s)
 /* The client core has finished with this connection. */
 static void be_over(struct session *s)
 {
-    if (s->job != NULL && !s->job_is_sent) {
+    if (s->job != NULL)
         session_host_failed(s);
-        return;
-    }
-    if (s->job != NULL && s->job_may_move) {
-        struct job *job = s->job;
-        s->job          = NULL;
-        pool_put_back(s->pool, job);
-    }
-    session_bury(s);
+    else
+        session_bury(s);
 }
 
 static void move_on(struct session *s)
@@ -238,9 +171,13 @@ static void move_on(struct session *s)
 
 void session_carry(struct session *s, struct job *job)
 {
-    must(s->state == SESSION_IDLE && s->job == NULL);
+    must(s->job == NULL && (s->state == SESSION_IDLE || session_takes_next(s)));
     s->job = job;
     atomic_fetch_add(&s->shard->stats.reuses, 1);
-    session_enter(s, SESSION_TALKING);
+    if (s->state == SESSION_IDLE)
+        session_enter(s, SESSION_TALKING);
+    else
+        session_send_job(s);
+    s->heard_ms = s->shard->now_ms;
     session_pump(s);
 }

@@ -57,7 +57,7 @@ static void settle_reply(struct job *job, const struct smtp_result *result, cons
 void settle_result(struct job *job, const struct smtp_result *result, const char *host)
 {
     char text[REPLY_TEXT_BYTES_MAX + 160];
-    if (result->cause == SMTP_CAUSE_LIMIT)
+    if (result->cause == SMTP_CAUSE_LIMIT || result->cause == SMTP_CAUSE_NO_BDAT)
         return; /* stays undecided: the queue sends it again at once */
     if (result->cause == SMTP_CAUSE_REPLY) {
         settle_reply(job, result, host);

@@ -214,6 +214,17 @@ static void start_what_may(struct shard *shard)
     } while (!list_is_empty(&shard->runnable));
 }
 
+static uint64_t next_of(const struct heap *heap)
+{
+    const struct heap_node *next = heap_first(heap);
+    return next == NULL ? LOOP_NEVER : next->key;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 static uint64_t shard_turn(void *owner, uint64_t now_ms)
 {
     struct shard *shard = owner;
@@ -224,12 +235,11 @@ static uint64_t shard_turn(void *owner, uint64_t now_ms)
     take_ready(shard);
     take_addresses(shard);
     fire_deadlines(shard);
+    pools_lose_patience(shard);
     start_what_may(shard);
     flush_home(shard);
     empty_graves(shard);
     pools_sweep(shard);
     stop_if_empty(shard);
-    const struct heap_node *next = heap_first(&shard->deadlines);
-    uint64_t deadline_ms         = next == NULL ? LOOP_NEVER : next->key;
-    return dns_ms < deadline_ms ? dns_ms : deadline_ms;
+    return earlier(dns_ms, earlier(next_of(&shard->deadlines), next_of(&shard->patience)));
 }

@@ -30,6 +30,7 @@ struct shard {
     struct list runnable;  /* pools with something to start */
     struct list suspects;  /* pools that may be empty */
     struct heap deadlines; /* sessions */
+    struct heap patience;  /* pools */
     struct list sessions;  /* all that live */
     struct list graves;    /* sessions that died in this turn */
     struct peers peers;

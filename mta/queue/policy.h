@@ -9,11 +9,15 @@ enum policy_tls { POLICY_TLS_NONE, POLICY_TLS_OPPORTUNISTIC, POLICY_TLS_REQUIRED
 /* Of one site, or of all sites of an operator together when 'shared'. */
 struct site_limits {
     unsigned connections;
-    unsigned messages_per_connection;
+    unsigned messages_per_connection; /* 0: what suits the host */
     unsigned recipients_per_transaction;
     uint64_t rate_per_hour; /* transactions; 0: no limit */
     uint64_t idle_ms;       /* how long a connection rests in the pool */
     enum policy_tls tls;
+    bool pipeline_messages; /* the next envelope may go out behind the body before */
+    bool bdat;              /* where it is offered */
+    unsigned bdat_window;   /* messages on their way without a reply */
+    unsigned ignore_ehlo;   /* bits of mta/smtp/ext.h, as if not offered */
 };
 
 enum {

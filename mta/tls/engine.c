@@ -397,6 +397,17 @@ struct tls_session *tls_engine_take_session(struct tls_engine *e)
     return session;
 }
 
+struct tls_session *tls_session_share(const struct tls_session *session)
+{
+    if (session == NULL || SSL_SESSION_up_ref(session->ssl) != 1)
+        return NULL;
+    struct tls_session *shared = mem_new(sizeof *shared);
+    shared->context            = tls_context_hold(session->context);
+    shared->name               = session->name != NULL ? mem_text(session->name) : NULL;
+    shared->ssl                = session->ssl;
+    return shared;
+}
+
 void tls_session_free(struct tls_session *session)
 {
     if (session == NULL)

@@ -60,4 +60,6 @@ const char *tls_engine_error(const struct tls_engine *engine);
  * or tls_session_free(), on the same thread; its owner drops it after an hour at most.
  */
 struct tls_session *tls_engine_take_session(struct tls_engine *engine);
+/* Another hold on the same session: several connections may resume it.  NULL of NULL. */
+struct tls_session *tls_session_share(const struct tls_session *session);
 void tls_session_free(struct tls_session *session);

@@ -164,6 +164,7 @@ static void put_rule(struct config *c)
               .rate_per_hour              = p->rate_per_hour,
               .idle_ms                    = p->idle_ms,
               .tls                        = POLICY_TLS_OPPORTUNISTIC,
+              .pipeline_messages          = true,
     };
     c->policy.rules      = c->rules;
     c->policy.rule_count = 1;

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The jobs a session carries: those in flight, in the order of the client core, which has a
+ * transaction for each.  A job that comes out of flight goes home, or, when nothing of it was
+ * answered on a connection that had been used before, back to the pool: another may take it.
+ */
+#include "mta/base/fault.h"
+#include "mta/base/mem.h"
+#include "mta/deliver/pool.h"
+#include "mta/deliver/session_inside.h"
+#include "mta/deliver/settle.h"
+
+enum { SESSION_DIALS_MAX = 3, SESSION_EXIM_MESSAGES = 10, SESSION_MESSAGES = 100 };
+
+static struct carried *oldest(struct session *s)
+{
+    must(s->carried_count > 0);
+    return &s->carried[s->carried_head];
+}
+
+void session_send_job(struct session *s)
+{
+    struct job *job = s->job;
+    must(s->carried_count < SMTP_FLIGHT_MAX);
+    struct carried *c = &s->carried[(s->carried_head + s->carried_count++) % SMTP_FLIGHT_MAX];
+    s->job            = NULL;
+    if (c->rcpt_cap < job->rcpt_count) {
+        c->rcpts    = mem_resize(c->rcpts, job->rcpt_count * sizeof *c->rcpts);
+        c->rcpt_cap = job->rcpt_count;
+    }
+    for (size_t i = 0; i < job->rcpt_count; i++)
+        c->rcpts[i] = job->rcpts[i].envelope;
+    c->smtp = (struct smtp_job){
+        .envelope   = *job->envelope,
+        .rcpts      = c->rcpts,
+        .rcpt_count = job->rcpt_count,
+        .size_bytes = job->content_bytes,
+    };
+    c->job       = job;
+    c->has_body  = false;
+    c->is_first  = s->messages == 0;
+    c->had_reply = c->may_move = false;
+    s->messages++;
+    smtp_client_send(&s->smtp, &c->smtp);
+}
+
+/* --- results --- */
+
+/* Bytes in front of it were lost: the reply is not to this command. */
+static bool is_out_of_step(const struct smtp_result *result)
+{
+    return result->is_behind && result->stage == SMTP_MAIL && result->reply->code >= 500 &&
+           result->reply->code <= 503;
+}
+
+/*
+ * On a connection that was used before, the peer may have gone in the meantime: nothing of the job
+ * was answered (a RSET in front of it is not of it), or MAIL with 421, so another connection may
+ * take it, and it counts as no attempt.
+ */
+static bool may_move(const struct carried *c, const struct smtp_result *result)
+{
+    bool begins  = result->stage == SMTP_MAIL || result->stage == SMTP_RSET;
+    bool is_lost = result->cause == SMTP_CAUSE_LOST;
+    bool is_refused =
+        result->cause == SMTP_CAUSE_REPLY && (result->reply->code == 421 || is_out_of_step(result));
+    return !c->is_first && !c->had_reply && begins && (is_lost || is_refused) &&
+           c->job->dials < SESSION_DIALS_MAX;
+}
+
+/* The connection broke behind a body with an envelope after it; the peer did not say why. */
+static bool is_break(const struct session *s, const struct smtp_result *result)
+{
+    const struct smtp_failure *failure = smtp_client_failure(&s->smtp);
+    return result->cause == SMTP_CAUSE_LOST && failure->cause != SMTP_CAUSE_REPLY &&
+           !s->shard->is_draining;
+}
+
+/* What happened where one message meets the next decides whether this host is trusted with that. */
+static void note_boundary(struct session *s, const struct smtp_result *result)
+{
+    bool is_refused = result->cause == SMTP_CAUSE_REPLY && is_out_of_step(result);
+    if (result->cause == SMTP_CAUSE_NO_BDAT)
+        session_note_trouble(s, PEER_NO_BDAT);
+    else if (result->is_behind && (is_refused || is_break(s, result)))
+        session_note_trouble(s, PEER_STUMBLED);
+    else if (result->cause == SMTP_CAUSE_PROTOCOL)
+        session_note_trouble(s, PEER_OUT_OF_STEP);
+    else if (result->is_behind && result->cause == SMTP_CAUSE_REPLY && s->peer_stumbled)
+        session_note_trouble(s, PEER_WALKS);
+    s->is_out_of_step = s->is_out_of_step || is_refused;
+}
+
+void session_take_results(struct session *s)
+{
+    struct smtp_result result;
+    while (smtp_client_result(&s->smtp, &result)) {
+        struct carried *c = CONTAINER_OF(result.job, struct carried, smtp);
+        if (result.rcpt == 0 || result.cause == SMTP_CAUSE_NO_BDAT)
+            note_boundary(s, &result);
+        if (c->may_move || may_move(c, &result)) {
+            c->may_move = true;
+            continue;
+        }
+        c->had_reply = c->had_reply || result.cause == SMTP_CAUSE_REPLY;
+        if (!c->is_settled)
+            settle_result(c->job, &result, s->host);
+    }
+}
+
+static void give_back(struct session *s, struct job *job)
+{
+    if (s->found_trouble) {
+        session_give_home(s, job); /* undecided: the queue knows more than we do by then */
+        return;
+    }
+    job->dials++;
+    atomic_fetch_add(&s->shard->stats.moves, 1);
+    pool_put_back(s->pool, job);
+}
+
+static void finish_oldest(struct session *s)
+{
+    struct carried *c = oldest(s);
+    struct job *job   = c->job;
+    c->job            = NULL;
+    c->is_settled     = false;
+    s->carried_head   = (s->carried_head + 1) % SMTP_FLIGHT_MAX;
+    s->carried_count--;
+    if (c->may_move)
+        give_back(s, job);
+    else
+        session_give_home(s, job);
+}
+
+void session_finish_jobs(struct session *s)
+{
+    bool has_finished = s->carried_count > s->smtp.flight_count;
+    while (s->carried_count > s->smtp.flight_count)
+        finish_oldest(s);
+    if (has_finished && s->smtp.phase != SMTP_PHASE_DONE)
+        session_remember_host(s);
+}
+
+/* --- bodies --- */
+
+/* The content cannot be sent.  A smuggling line end is for ever; a disk that cannot be read may
+ * come back. */
+static void abandon_body(struct session *s, struct carried *c, enum status status)
+{
+    static const unsigned char bad_content[3] = {5, 6, 0}, bad_disk[3] = {4, 3, 0};
+    bool is_bad = status == BAD_INPUT;
+    job_settle_rest(c->job, is_bad ? JOB_FAILED : JOB_DEFERRED, 0, is_bad ? bad_content : bad_disk,
+                    span_of(is_bad ? "the message holds a bare CR, LF or a NUL and cannot be sent"
+                                   : "the stored message cannot be read"),
+                    "");
+    c->is_settled = true; /* the verdict stands already */
+    smtp_client_abandon(&s->smtp);
+}
+
+/* The peer was told how long a chunk is; what is stored must be that. */
+static bool fits_chunk(const struct session *s, size_t bytes, bool is_last)
+{
+    uint64_t left = s->smtp.body.left;
+    return !smtp_client_is_chunk(&s->smtp) || (bytes <= left && is_last == (bytes == left));
+}
+
+void session_give_body(struct session *s)
+{
+    struct shard *shard = s->shard;
+    struct carried *c   = CONTAINER_OF(smtp_client_body_job(&s->smtp), struct carried, smtp);
+    bool is_last        = false;
+    if (!c->has_body)
+        render_init(&c->render, c->job->content, smtp_client_is_chunk(&s->smtp));
+    c->has_body = true;
+    buf_clear(&shard->stuffed);
+    enum status status = render_next(&c->render, shard->scratch, &shard->stuffed, &is_last);
+    if (status == OK && !fits_chunk(s, shard->stuffed.len, is_last))
+        status = CORRUPT;
+    if (status != OK) {
+        abandon_body(s, c, status);
+        return;
+    }
+    shard->piece = buf_span(&shard->stuffed);
+    smtp_client_body(&s->smtp, &shard->piece, 1, is_last);
+}
+
+/* --- how much more --- */
+
+static unsigned messages_max(const struct session *s)
+{
+    unsigned max = s->pool->limits.messages_per_connection;
+    if (max == 0)
+        max = s->smtp.says_exim ? SESSION_EXIM_MESSAGES : SESSION_MESSAGES;
+    return s->smtp.mail_max > 0 && s->smtp.mail_max < max ? s->smtp.mail_max : max;
+}
+
+bool session_may_carry_more(const struct session *s)
+{
+    return s->messages < messages_max(s) && !s->shard->is_draining && !pool_is_crowded(s->pool);
+}
+
+/* Heard of within the time in which a good host answers. */
+static bool is_lively(const struct session *s)
+{
+    return s->shard->now_ms - s->heard_ms < POOL_PATIENCE_MS;
+}
+
+bool session_takes_next(const struct session *s)
+{
+    return s->state == SESSION_TALKING && s->job == NULL && is_lively(s) &&
+           (smtp_client_wants(&s->smtp) & SMTP_WANT_NEXT) != 0 && session_may_carry_more(s);
+}
+
+bool session_will_take_next(const struct session *s)
+{
+    if (s->state != SESSION_TALKING || s->smtp.phase != SMTP_PHASE_READY || !is_lively(s) ||
+        (s->smtp.offered & SMTP_EXT_PIPELINING) == 0 || s->config.is_one_by_one || s->job != NULL ||
+        s->carried_count != 1 || !session_may_carry_more(s))
+        return false;
+    return s->carried[s->carried_head].job->content_bytes <= SESSION_SMALL_BYTES;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the shard remembers of a host for the next connection to it: a TLS session, that clear text
+ * had to do, and which parts of the protocol it stumbled over.
+ */
+#include "mta/deliver/session_inside.h"
+#include <stdio.h>
+
+static struct span peer_name(const struct session *s,
+                             char into[MX_NAME_BYTES + NET_ADDRESS_TEXT_BYTES + 16])
+{
+    int len = snprintf(into, MX_NAME_BYTES + NET_ADDRESS_TEXT_BYTES + 16, "%s[%s]:%u", s->host,
+                       s->ip, s->port);
+    return span_make(into, (size_t)len);
+}
+
+struct peer *session_meet_peer(struct session *s)
+{
+    char name[MX_NAME_BYTES + NET_ADDRESS_TEXT_BYTES + 16];
+    return peers_meet(&s->shard->peers, peer_name(s, name));
+}
+
+const struct peer *session_find_peer(struct session *s)
+{
+    char name[MX_NAME_BYTES + NET_ADDRESS_TEXT_BYTES + 16];
+    return peers_find(&s->shard->peers, peer_name(s, name));
+}
+
+/* TLS 1.3 hands out tickets after the handshake: what came with this job is kept for the next
+ * connection. */
+static void keep_tls_session(struct session *s)
+{
+    if (s->wire.tls == NULL || wire_tls(&s->wire) != WIRE_SECURE)
+        return;
+    struct tls_session *fresh = tls_engine_take_session(s->wire.tls);
+    if (fresh == NULL)
+        return;
+    struct peer *peer = session_meet_peer(s);
+    tls_session_free(peer->session);
+    peer->session          = fresh;
+    peer->session_until_ms = s->shard->now_ms + PEER_SESSION_MS;
+}
+
+void session_remember_host(struct session *s)
+{
+    keep_tls_session(s);
+    if (s->wire.tls == NULL && s->config.tls == SMTP_TLS_NEVER &&
+        s->tls == POLICY_TLS_OPPORTUNISTIC)
+        session_meet_peer(s)->plain_until_ms = s->shard->now_ms + PEER_PLAIN_MS;
+}
+
+void session_trust(struct session *s)
+{
+    const struct site_limits *limits = &s->job->limits;
+    const struct peer *peer          = session_find_peer(s);
+    uint64_t now_ms                  = s->shard->now_ms;
+    s->tls                           = session_tls_policy(s);
+    s->is_out_of_step                = false;
+    s->peer_stumbled                 = peer != NULL && peer->stumbles > 0;
+    s->config.ignore                 = limits->ignore_ehlo;
+    if (!peer_may(peer, PEER_OUT_OF_STEP, now_ms))
+        s->config.ignore |= SMTP_EXT_PIPELINING;
+    s->config.is_one_by_one = !limits->pipeline_messages || !peer_may(peer, PEER_STUMBLED, now_ms);
+    s->config.chunk_window =
+        limits->bdat && peer_may(peer, PEER_NO_BDAT, now_ms) ? limits->bdat_window : 0;
+    if (s->config.chunk_window > 1 && s->config.is_one_by_one)
+        s->config.chunk_window = 1;
+}
+
+void session_note_trouble(struct session *s, enum peer_trouble trouble)
+{
+    if (trouble == PEER_WALKS)
+        s->peer_stumbled = false;
+    else
+        atomic_fetch_add(&s->shard->stats.stumbles, 1);
+    peer_note(session_meet_peer(s), trouble, s->shard->now_ms);
+}
