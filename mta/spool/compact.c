@@ -119,6 +119,11 @@ static bool is_movable(const struct stored *stored, const struct segment *victim
            stored_touches(stored, victim);
 }
 
+static bool may_move_later(const struct stored *stored, const struct segment *victim)
+{
+    return stored->content != NULL && !stored->is_stuck && stored_touches(stored, victim);
+}
+
 static struct draft *find_draft(struct spool *s)
 {
     static const enum draft_state states[] = {DRAFT_OPEN, DRAFT_QUEUED};
@@ -144,16 +149,8 @@ static void begin_draft(struct spool *s, struct draft *d)
 /* What is left cannot be moved now, or ever. */
 static void give_up_for_now(struct spool *s)
 {
-    struct compact *c = &s->compact;
-    size_t at         = 0;
-    struct table_node *node;
-    bool waits = false;
-    while ((node = table_each(&s->index.by_id, &at)) != NULL) {
-        const struct stored *stored = CONTAINER_OF(node, struct stored, by_id);
-        waits                       = waits ||
-                (stored->content != NULL && !stored->is_stuck && stored_touches(stored, c->victim));
-    }
-    c->victim->is_stuck = !waits && find_draft(s) == NULL &&
+    struct compact *c   = &s->compact;
+    c->victim->is_stuck = !c->has_waiting && find_draft(s) == NULL &&
                           list_is_empty(&s->log.gathering->commits) && s->log.flying == NULL;
     c->victim   = NULL;
     c->retry_ms = s->now_ms + RETRY_MS;
@@ -164,14 +161,12 @@ static bool end_pass(struct spool *s)
     struct compact *c = &s->compact;
     struct draft *d   = find_draft(s);
     c->cursor         = 0;
-    if (d != NULL) {
+    if (d != NULL)
         begin_draft(s, d);
-        return true;
-    }
-    if (c->on_the_way > 0)
-        return false; /* their group wakes us */
-    give_up_for_now(s);
-    return false;
+    else if (c->on_the_way == 0) /* else their group wakes us */
+        give_up_for_now(s);
+    c->has_waiting = false;
+    return d != NULL;
 }
 
 static bool seek(struct spool *s)
@@ -186,6 +181,7 @@ static bool seek(struct spool *s)
         if (node == NULL)
             return end_pass(s);
         struct stored *stored = CONTAINER_OF(node, struct stored, by_id);
+        c->has_waiting |= may_move_later(stored, c->victim);
         if (is_movable(stored, c->victim)) {
             c->move  = move_new(stored);
             c->phase = COMPACT_READ;
@@ -394,8 +390,9 @@ bool compact_turn(struct spool *s)
     if (log_is_broken(&s->log) || log_owes_head(&s->log) || !recover_is_over(&s->recover))
         return false;
     if (c->victim == NULL && s->now_ms >= c->retry_ms) {
-        c->victim = choose_victim(s);
-        c->cursor = 0;
+        c->victim      = choose_victim(s);
+        c->cursor      = 0;
+        c->has_waiting = false;
     }
     if (c->victim == NULL)
         return false;

@@ -31,6 +31,7 @@ struct compact {
     enum compact_phase phase;
     struct segment *victim;                      /* NULL: nothing to do */
     size_t cursor;                               /* in the table of messages */
+    bool has_waiting;                            /* this pass met some that may move later */
     size_t on_the_way;                           /* moves in groups, or in the txn */
     uint64_t retry_ms;                           /* nothing could be done: look again then */
     struct move *move;                           /* in hand, from READ to ASK */
