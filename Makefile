@@ -21,10 +21,12 @@ BUILD_PACKAGES := gcc make pkg-config libc6-dev libuv1-dev libc-ares-dev libssl-
 CHECK_PACKAGES := $(BUILD_PACKAGES) libcmocka-dev clang-format-14 git python3 python3-flufl.bounce mandoc openssl
 
 mains   := mta/main.c mta/mailrace.c
+# How a loop waits (mta/sys/poll.h): epoll on Linux, libuv elsewhere; POLL=uv chooses.
+POLL    ?= $(if $(filter Linux,$(shell uname -s)),epoll_uv,uv)
 sources := $(wildcard mta/*.[ch] mta/*/*.[ch] dns/*.[ch] lists/*.[ch])
 benches := $(wildcard bench/*.[ch])
 tests   := $(wildcard tests/*/*.[ch])
-core    := $(filter-out $(mains),$(filter %.c,$(sources)))
+core    := $(filter-out $(mains) $(filter-out mta/sys/poll_$(POLL).c,$(wildcard mta/sys/poll_*.c)),$(filter %.c,$(sources)))
 obj      = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 link     = @echo "  LD    $@"; $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS)
 

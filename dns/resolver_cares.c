@@ -147,6 +147,7 @@ static void on_socket_state(void *data, ares_socket_t fd, int readable, int writ
         s = socket_open(channel, fd);
     if (s == NULL)
         return;
+    loop_touch_uv(channel->resolver->loop);
     if (events != 0) {
         must(uv_poll_start(&s->poll, events, on_poll) == 0);
         return;
@@ -226,6 +227,7 @@ static void send_on(struct question *q, size_t channel)
     q->channel         = channel;
     q->asked++;
     list_move(&r->asked, &q->in_resolver);
+    loop_touch_uv(r->loop);
     if (!uv_is_active((uv_handle_t *)&r->tick))
         (void)uv_timer_start(&r->tick, on_tick, RESOLVER_TICK_MS, RESOLVER_TICK_MS);
     ares_send(r->channels[channel].ares, (const unsigned char *)q->query.at, (int)len, on_answer,
@@ -437,6 +439,7 @@ void resolver_close(struct resolver *r)
     while ((node = list_take(&r->answered)) != NULL)
         question_free(CONTAINER_OF(node, struct question, in_resolver));
     question_free(r->taken);
+    loop_touch_uv(r->loop);
     uv_close((uv_handle_t *)&r->tick, on_tick_closed);
     ares_library_cleanup();
 }

@@ -1,30 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One libuv iteration, then one turn if something was noted; never a turn inside a callback, so a
- * turn may close whatever it likes.  Between two turns there is one epoll_wait(), and the one timer
- * is moved only when the turn asks for another time than before.
+ * turn may close whatever it likes.  How the loop waits between two turns is poll's matter.
  */
 #include "mta/sys/loop_uv.h"
 #include "mta/base/fault.h"
 #include "mta/base/mem.h"
 #include "mta/sys/clock.h"
+#include "mta/sys/poll.h"
 #include <signal.h>
 
 static const int caught[LOOP_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
-
-static void on_wake(uv_async_t *wake)
-{
-    loop_note(wake->data);
-}
-
-/* It may fire before the poll of an iteration: uv_stop() keeps that poll from sleeping. */
-static void on_timer(uv_timer_t *timer)
-{
-    struct loop *loop = timer->data;
-    loop->due_ms      = LOOP_NEVER;
-    loop_note(loop);
-    uv_stop(&loop->uv);
-}
 
 static void on_signal(uv_signal_t *handle, int number)
 {
@@ -47,9 +33,7 @@ struct loop *loop_open(loop_turn_fn *turn, void *owner)
     list_init(&loop->changed);
     list_init(&loop->accepting);
     must(uv_loop_init(&loop->uv) == 0);
-    must(uv_async_init(&loop->uv, &loop->wake, on_wake) == 0);
-    must(uv_timer_init(&loop->uv, &loop->timer) == 0);
-    loop->wake.data = loop->timer.data = loop;
+    poll_open(loop);
     return loop;
 }
 
@@ -62,8 +46,7 @@ static void must_be_closing(uv_handle_t *handle, void *nothing)
 
 void loop_close(struct loop *loop)
 {
-    uv_close((uv_handle_t *)&loop->wake, NULL);
-    uv_close((uv_handle_t *)&loop->timer, NULL);
+    poll_close(loop);
     if (loop->catches_signals)
         for (int i = 0; i < LOOP_SIGNALS; i++)
             uv_close((uv_handle_t *)&loop->signals[i], NULL);
@@ -73,27 +56,12 @@ void loop_close(struct loop *loop)
     mem_free(loop);
 }
 
-/* Sets the timer to 'due_ms'; what is due already is noted instead. */
-static void wait_until(struct loop *loop, uint64_t due_ms)
-{
-    if (due_ms == loop->due_ms)
-        return;
-    loop->due_ms = due_ms;
-    if (due_ms == LOOP_NEVER) {
-        (void)uv_timer_stop(&loop->timer);
-        return;
-    }
-    uv_update_time(&loop->uv);
-    uint64_t now_ms = uv_now(&loop->uv);
-    (void)uv_timer_start(&loop->timer, on_timer, due_ms > now_ms ? due_ms - now_ms : 0, 0);
-}
-
 static void run_turn(struct loop *loop)
 {
     loop->is_noted = false;
     loop->now_ms   = clock_now_ms();
     loop->wall_ms  = clock_wall_ms();
-    wait_until(loop, loop->turn(loop->owner, loop->now_ms));
+    loop->due_ms   = loop->turn(loop->owner, loop->now_ms);
 }
 
 void loop_run(struct loop *loop)
@@ -107,7 +75,7 @@ void loop_run(struct loop *loop)
             return;
         if (loop->before_wait != NULL)
             loop->before_wait(loop);
-        (void)uv_run(&loop->uv, loop->is_noted ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+        poll_wait(loop);
     }
 }
 
@@ -118,7 +86,7 @@ void loop_stop(struct loop *loop)
 
 void loop_wake(struct loop *loop)
 {
-    must(uv_async_send(&loop->wake) == 0);
+    poll_wake(loop);
 }
 
 uint64_t loop_now_ms(const struct loop *loop)
@@ -135,6 +103,7 @@ void loop_catch_signals(struct loop *loop)
 {
     must(!loop->catches_signals);
     loop->catches_signals = true;
+    loop_touch_uv(loop);
     must(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
     for (int i = 0; i < LOOP_SIGNALS; i++) {
         must(uv_signal_init(&loop->uv, &loop->signals[i]) == 0);

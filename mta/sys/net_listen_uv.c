@@ -7,8 +7,8 @@
 #include "mta/base/buf.h"
 #include "mta/base/fault.h"
 #include "mta/base/mem.h"
+#include "mta/sys/net_conn.h"
 #include "mta/sys/net_system.h"
-#include "mta/sys/net_uv.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -61,6 +61,7 @@ static void on_incoming(uv_poll_t *poll, int status, int events)
 
 static void start_accepting(struct net_listener *listener)
 {
+    loop_touch_uv(listener->loop);
     must(uv_poll_start(&listener->poll, UV_READABLE, on_incoming) == 0);
 }
 
@@ -76,6 +77,7 @@ static void pause_accepting(struct net_listener *listener)
                          : longer > ACCEPT_PAUSE_MS_MAX ? ACCEPT_PAUSE_MS_MAX
                                                         : longer;
     list_remove(&listener->in_accepting);
+    loop_touch_uv(listener->loop);
     (void)uv_poll_stop(&listener->poll);
     (void)uv_timer_start(&listener->pause, on_pause_over, listener->pause_ms, 0);
 }
@@ -277,6 +279,7 @@ void net_listener_close(struct net_listener *listener)
 {
     must(listener->kind == LISTENER_KIND);
     list_remove(&listener->in_accepting);
+    loop_touch_uv(listener->loop);
     uv_close((uv_handle_t *)&listener->poll, on_listener_handle_closed);
     uv_close((uv_handle_t *)&listener->pause, on_listener_handle_closed);
     (void)close(listener->fd);

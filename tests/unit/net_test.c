@@ -28,6 +28,7 @@ struct world {
     unsigned client_ready, server_ready;
     struct net_conn *many[MANY];
     unsigned accepted, accepted_in_turn_max, turns;
+    unsigned heard_first; /* conns without an owner that became readable */
     bool (*is_reached)(struct world *w);
     uint64_t deadline_ms;
     bool has_timed_out;
@@ -42,6 +43,10 @@ static void note_ready(struct world *w)
             w->client_ready |= ready;
         if (conn == w->server)
             w->server_ready |= ready;
+        if ((ready & NET_READABLE) && net_owner(conn) == NULL) {
+            net_set_owner(conn, w);
+            w->heard_first++;
+        }
     }
 }
 
@@ -111,6 +116,11 @@ static bool client_is_writable(struct world *w)
 static bool client_is_readable(struct world *w)
 {
     return w->client_ready & NET_READABLE;
+}
+
+static bool all_are_readable(struct world *w)
+{
+    return w->heard_first == MANY;
 }
 
 static bool never(struct world *w)
@@ -639,6 +649,7 @@ static void many_connections_come_in_bounded_batches(void **state)
         assert_int_equal(net_connect_result(clients[i]), OK);
         send_text(clients[i], "hi");
     }
+    reach(&w, all_are_readable);
     for (int i = 0; i < MANY; i++)
         expect_text(w.many[i], "hi");
     for (int i = 0; i < MANY; i++)

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Our own non-blocking sockets; libuv only says when one is ready (uv_poll).
+ * Our own non-blocking sockets; poll only says when one is ready.
  *
- * 'watched' is what the owner asked for, 'armed' what the system watches.  They are brought
- * together once before each wait, and only as far as needed: a conn that is no longer watched for
- * reading stays armed until bytes really come, because most owners soon ask again and every change
- * is two system calls.  A conn stands in loop->ready while something is noted that no turn has
- * taken, in loop->changed while watched and armed may differ.  It is closed at once, but its memory
- * lives until libuv has let go of the handle (on_conn_closed).
+ * 'watched' is what the owner asks for, 'ready' what is known to be possible: an event sets it, a
+ * read or write that the system cut short clears it.  A conn stands in loop->ready while something
+ * that is watched is ready and no turn has taken it, in loop->changed while it must be looked at
+ * before the next wait: what a turn left is noted again, what is watched and not ready is armed.
  */
-#include "mta/sys/net_uv.h"
+#include "mta/sys/net_conn.h"
 #include "mta/base/fault.h"
 #include "mta/base/mem.h"
 #include "mta/sys/net_system.h"
+#include "mta/sys/poll.h"
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
@@ -24,23 +23,7 @@ enum {
     DISCARD_BYTES_MAX = 1 << 20,
 };
 
-struct net_conn {
-    unsigned kind;
-    int fd; /* -1: there never was one, 'result' says why */
-    struct loop *loop;
-    void *owner;
-    struct list in_ready, in_changed;
-    unsigned char watched, armed, noted;
-    bool is_connecting;
-    bool is_drained; /* the last read got all there was; true until the next event */
-    bool is_ended;   /* nothing more will be read */
-    bool has_poll;
-    enum status result;
-    struct net_address peer, local;
-    uv_poll_t poll;
-};
-
-static struct net_conn *conn_of(void *data)
+struct net_conn *net_conn_of(void *data)
 {
     struct net_conn *conn = data;
     must(conn != NULL && conn->kind == CONN_KIND);
@@ -55,28 +38,11 @@ static void mark_changed(struct net_conn *conn)
         list_push(&conn->loop->changed, &conn->in_changed);
 }
 
-static void note(struct net_conn *conn, unsigned ready)
+static void note(struct net_conn *conn)
 {
-    conn->noted |= (unsigned char)ready;
     if (!list_is_linked(&conn->in_ready))
         list_push(&conn->loop->ready, &conn->in_ready);
     loop_note(conn->loop);
-}
-
-static void on_poll(uv_poll_t *poll, int status, int events);
-
-/* From now on the system watches exactly what the owner watches. */
-static void arm(struct net_conn *conn)
-{
-    if (!conn->has_poll) {
-        must(uv_poll_init(&conn->loop->uv, &conn->poll, conn->fd) == 0);
-        conn->poll.data = conn;
-        conn->has_poll  = true;
-    }
-    int events = (conn->watched & NET_READABLE ? UV_READABLE : 0) |
-                 (conn->watched & NET_WRITABLE ? UV_WRITABLE : 0);
-    must(uv_poll_start(&conn->poll, events, on_poll) == 0);
-    conn->armed = conn->watched;
 }
 
 static enum status status_of_error(int error)
@@ -121,35 +87,30 @@ static void finish_connect(struct net_conn *conn)
         net_system_local(conn->fd, &conn->local);
 }
 
-static void on_poll(uv_poll_t *poll, int status, int events)
+void net_conn_on_event(struct net_conn *conn, unsigned ready, bool is_over)
 {
-    struct net_conn *conn = conn_of(poll->data);
-    unsigned ready        = BOTH;
-    if (status == 0) {
-        ready = (events & UV_READABLE ? (unsigned)NET_READABLE : 0) |
-                (events & UV_WRITABLE ? (unsigned)NET_WRITABLE : 0);
-    } else {
-        conn->armed = 0; /* an error: libuv has stopped the handle, the next read tells */
-    }
-    conn->is_drained = false;
+    bool is_news = (ready & ~(unsigned)conn->ready) != 0;
+    conn->ready |= (unsigned char)ready;
+    conn->is_over = conn->is_over || is_over;
     if (conn->is_connecting)
         finish_connect(conn);
-    if (ready & conn->watched)
-        note(conn, ready);
-    else if (conn->armed != conn->watched)
-        arm(conn);
+    if (conn->ready & conn->watched)
+        note(conn);
+    if (!is_news && conn->armed & conn->ready)
+        poll_arm(conn, conn->watched & ~(unsigned)conn->ready); /* or it would tell for ever */
 }
 
 /* Once before each wait. */
-static void arm_changed(struct loop *loop)
+static void look_at_changed(struct loop *loop)
 {
     struct list *link;
     while ((link = list_take(&loop->changed)) != NULL) {
         struct net_conn *conn = CONTAINER_OF(link, struct net_conn, in_changed);
-        bool has_more         = conn->watched & ~conn->armed;
-        bool would_spin       = conn->armed & ~conn->watched & NET_WRITABLE;
-        if (conn->fd >= 0 && (has_more || would_spin))
-            arm(conn);
+        unsigned wanted       = conn->watched & ~(unsigned)conn->ready;
+        if (conn->watched & conn->ready)
+            note(conn);
+        if (conn->fd >= 0 && wanted & ~(unsigned)conn->armed)
+            poll_arm(conn, wanted);
     }
     if (!list_is_empty(&loop->ready))
         loop_note(loop); /* the turn left some */
@@ -160,12 +121,11 @@ struct net_conn *net_take_ready(struct loop *loop, unsigned *ready)
     struct list *link;
     while ((link = list_take(&loop->ready)) != NULL) {
         struct net_conn *conn = CONTAINER_OF(link, struct net_conn, in_ready);
-        *ready                = conn->noted & conn->watched;
-        conn->noted           = 0;
-        if (*ready & ~(unsigned)conn->armed)
-            mark_changed(conn); /* so that it is noted again while it lasts */
-        if (*ready != 0)
-            return conn;
+        *ready                = conn->ready & conn->watched;
+        if (*ready == 0)
+            continue;
+        mark_changed(conn); /* so that it is noted again while it lasts */
+        return conn;
     }
     return NULL;
 }
@@ -188,7 +148,7 @@ static struct net_conn *conn_new(struct loop *loop, int fd, const struct net_add
     conn->loop            = loop;
     conn->fd              = fd;
     conn->peer            = *peer;
-    loop->before_wait     = arm_changed;
+    loop->before_wait     = look_at_changed;
     return conn;
 }
 
@@ -237,10 +197,10 @@ struct net_conn *net_dial(struct loop *loop, const struct net_address *to,
         conn->result = status_of_error(errno);
     else
         start_connect(conn, from);
-    if (conn->is_connecting)
-        mark_changed(conn);
-    else
-        note(conn, NET_WRITABLE);
+    if (!conn->is_connecting)
+        conn->ready = BOTH; /* what there is to know is known, or the first try tells */
+    mark_changed(conn);
+    loop_note(loop);
     return conn;
 }
 
@@ -258,10 +218,9 @@ enum status net_connect_result(struct net_conn *conn)
     return conn->is_connecting ? AGAIN : conn->result;
 }
 
-static void on_conn_closed(uv_handle_t *handle)
+void net_conn_free(struct net_conn *conn)
 {
-    struct net_conn *conn = conn_of(handle->data);
-    conn->kind            = 0;
+    conn->kind = 0;
     mem_free(conn);
 }
 
@@ -271,7 +230,7 @@ static void on_conn_closed(uv_handle_t *handle)
  */
 static void close_gently(struct net_conn *conn)
 {
-    bool may_hold_bytes = !conn->is_drained && !conn->is_ended && !conn->is_connecting;
+    bool may_hold_bytes = conn->ready & NET_READABLE && !conn->is_ended && !conn->is_connecting;
     if (may_hold_bytes && conn->peer.family != NET_UNIX)
         (void)recv(conn->fd, NULL, DISCARD_BYTES_MAX, MSG_TRUNC | MSG_DONTWAIT);
     (void)close(conn->fd);
@@ -282,16 +241,10 @@ void net_close(struct net_conn *conn)
     must(conn->kind == CONN_KIND);
     list_remove(&conn->in_ready);
     list_remove(&conn->in_changed);
-    if (conn->has_poll) {
-        uv_close((uv_handle_t *)&conn->poll, on_conn_closed);
-        close_gently(conn);
-        conn->fd = -1;
-        return;
-    }
     if (conn->fd >= 0)
         close_gently(conn);
-    conn->kind = 0;
-    mem_free(conn);
+    conn->fd = -1;
+    poll_forget(conn);
 }
 
 void *net_owner(const struct net_conn *conn)
@@ -331,7 +284,7 @@ enum status net_read(struct net_conn *conn, void *into, size_t cap, size_t *got)
     must(cap > 0);
     *got = 0;
     /* What came after the last read will be noted: no need to ask the system now. */
-    if (conn->is_connecting || (conn->is_drained && conn->armed & NET_READABLE))
+    if (conn->is_connecting || (conn->armed & ~(unsigned)conn->ready & NET_READABLE))
         return AGAIN;
     if (conn->fd < 0)
         return IO_ERROR;
@@ -342,11 +295,22 @@ enum status net_read(struct net_conn *conn, void *into, size_t cap, size_t *got)
     conn->is_ended = n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK);
     if (conn->is_ended)
         return n == 0 ? END : IO_ERROR;
-    conn->is_drained = n < 0 || (size_t)n < cap;
+    if (n < 0 || ((size_t)n < cap && !conn->is_over)) {
+        conn->ready &= (unsigned char)~NET_READABLE;
+        mark_changed(conn);
+    }
     if (n < 0)
         return AGAIN;
     *got = (size_t)n;
     return OK;
+}
+
+static size_t parts_bytes(const struct iovec *vectors, size_t count)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += vectors[i].iov_len;
+    return bytes;
 }
 
 enum status net_write(struct net_conn *conn, const struct span *parts, size_t count, size_t *wrote)
@@ -368,8 +332,12 @@ enum status net_write(struct net_conn *conn, const struct span *parts, size_t co
     do
         n = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
-    if (n < 0)
-        return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ? AGAIN : IO_ERROR;
-    *wrote = (size_t)n;
-    return OK;
+    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS)
+        return IO_ERROR;
+    *wrote = n < 0 ? 0 : (size_t)n;
+    if (*wrote < parts_bytes(vectors, used)) {
+        conn->ready &= (unsigned char)~NET_WRITABLE;
+        mark_changed(conn);
+    }
+    return n < 0 ? AGAIN : OK;
 }
