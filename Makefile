@@ -41,7 +41,7 @@ $(BUILD)/mailrace: $(call obj,mta/mailrace.c) $(BUILD)/libmta.a
 	$(Q)$(link)
 $(BUILD)/mailrace-bench: $(call obj,$(filter %.c,$(benches))) $(BUILD)/libmta.a
 	$(Q)$(link)
-# The doors open at link time: sim_net.o stands first, so net_uv.o is never taken from the archive.
+# The doors open at link time: sim_net.o stands first, so net_conn.o is never taken from the archive.
 $(BUILD)/sim: $(call obj,$(wildcard tests/sim/*.c)) $(BUILD)/libmta.a
 	$(Q)$(link)
 $(BUILD)/libmta.a: $(call obj,$(core))

@@ -77,7 +77,7 @@ def test_reload_changes_limits_and_refuses_errors():
     with Rig(DEAD, LATE) as rig:
         rig.write_config(LATE + "\nsites: {default: {connections: 7}}")
         rig.mailrace("reload")
-        expect(rig.events("config_reloaded"), "no event")
+        wait_for(lambda: rig.events("config_reloaded"), "the reload in the log")
         rig.send("list@lists.test", ["user@b.example"])
         rig.wait_empty()
         expect("7" in rig.mailrace("site", "b.example").stdout, "the limit is not shown")
