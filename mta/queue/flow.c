@@ -10,18 +10,31 @@ enum {
     EXPRESS_SHARE     = 4  /* what regular messages cost for each unit of fresh ones */
 };
 
+void turns_init(struct turns *t)
+{
+    list_init(&t->fresh);
+    list_init(&t->regular);
+}
+
+struct list *turns_first(const struct turns *t)
+{
+    return list_first(list_is_empty(&t->fresh) ? &t->regular : &t->fresh);
+}
+
 struct flow *flow_new(struct span name, uint64_t id)
 {
     struct flow *f = mem_new(sizeof *f + name.len + 1);
     if (name.len > 0)
         memcpy(f->name, name.at, name.len);
-    f->id = id;
+    f->id   = id;
+    f->lead = FLOW_LEAD_MAX;
+    turns_init(&f->line);
     return f;
 }
 
 void flow_free(struct flow *f)
 {
-    must(f->messages == 0);
+    must(f->messages == 0 && f->ready == 0 && f->jobs == 0 && turns_first(&f->line) == NULL);
     mem_free(f);
 }
 
@@ -30,15 +43,12 @@ static int64_t cost(unsigned recipients, unsigned full)
     return (int64_t)recipients + full / TRANSACTION_SHARE;
 }
 
-static void turns_init(struct turns *t)
+static void put(struct list *into, struct list *node, bool at_front)
 {
-    list_init(&t->fresh);
-    list_init(&t->regular);
-}
-
-static struct list *turns_first(const struct turns *t)
-{
-    return list_first(list_is_empty(&t->fresh) ? &t->regular : &t->fresh);
+    if (at_front)
+        list_push_front(into, node);
+    else
+        list_push(into, node);
 }
 
 void flow_ring_init(struct flow_ring *ring, uint64_t seed)
@@ -73,22 +83,22 @@ void flow_ring_release(struct flow_ring *ring)
     table_release(&ring->by_flow);
 }
 
-static struct site_flow *meet_flow(struct flow_ring *ring, uint64_t flow_id, unsigned full)
+static struct site_flow *meet_flow(struct flow_ring *ring, const struct flow *flow, unsigned full)
 {
-    struct span key         = {(const char *)&flow_id, sizeof flow_id};
+    struct span key         = {(const char *)&flow->id, sizeof flow->id};
     struct table_node *node = table_find(&ring->by_flow, key);
     if (node != NULL)
         return CONTAINER_OF(node, struct site_flow, by_flow);
 
     struct site_flow *f = mem_new(sizeof *f);
     f->ring             = ring;
-    f->flow_id          = flow_id;
+    f->flow_id          = flow->id;
     f->is_fresh         = true;
     f->credit           = cost(full, full);
     f->express          = cost(full, full);
     turns_init(&f->messages);
     table_init(&f->by_message, ring->by_flow.seed);
-    list_push(&ring->flows.fresh, &f->in_ring);
+    put(&ring->flows.fresh, &f->in_ring, flow->jobs == 0);
     table_insert(&ring->by_flow, &f->by_flow,
                  span_make((const char *)&f->flow_id, sizeof f->flow_id));
     return f;
@@ -131,18 +141,10 @@ static void forget_message(struct site_message *m)
     mem_free(m);
 }
 
-static void put(struct list *into, struct list *node, bool at_front)
-{
-    if (at_front)
-        list_push_front(into, node);
-    else
-        list_push(into, node);
-}
-
-void flow_ring_add(struct flow_ring *ring, uint64_t flow_id, struct batch *b, bool at_front,
+void flow_ring_add(struct flow_ring *ring, const struct flow *flow, struct batch *b, bool at_front,
                    unsigned full)
 {
-    struct site_flow *f    = meet_flow(ring, flow_id, full);
+    struct site_flow *f    = meet_flow(ring, flow, full);
     struct site_message *m = find_message(f, b);
     if (m == NULL) {
         m = new_message(f, b, full);

@@ -7,8 +7,10 @@
  * the transaction itself: a mailing of single-recipient messages pays for the round trips it takes.
  *
  * A flow that was not there starts in 'fresh', which is served first, with the credit of one turn;
- * so a small flow does not wait behind the turn of a big one.  One that runs empty there stays in
- * the ring until its turn has passed, and so cannot win by coming back (as in RFC 8290 4.2).
+ * so a small flow does not wait behind the turn of a big one; and before all others when nothing of
+ * it is out anywhere, because a big flow may be new at a thousand sites.  One that runs empty there
+ * stays in the ring until its turn has passed, and so cannot win by coming back (as in RFC
+ * 8290 4.2).
  *
  * A new message starts in its flow's 'fresh' likewise.  But new messages come without end where
  * flows do not, so those that have had a turn earn them their place: every four units that the old
@@ -23,22 +25,32 @@
 struct batch;
 struct message;
 
+/* Those who take turns: the new ones in the order of their coming, the others in that of the round.
+ */
+struct turns {
+    struct list fresh, regular;
+};
+
+enum { FLOW_LEAD_PRICE = 4, FLOW_LEAD_MAX = 8 * FLOW_LEAD_PRICE };
+
 struct flow {
     struct table_node by_name;
-    uint64_t id;     /* never used twice */
-    size_t messages; /* that belong to it; the last one to leave frees it */
-    size_t ready;    /* batches, at all sites */
-    unsigned jobs;   /* out, to all sites */
+    uint64_t id;         /* never used twice */
+    size_t messages;     /* that belong to it; the last one to leave frees it */
+    struct turns line;   /* sites with its mail that may start a job; fresh: with a new message */
+    struct list in_line; /* queue->runnable, while there are any */
+    size_t ready;        /* batches, at all sites */
+    unsigned jobs;       /* out, to all sites */
+    unsigned lead;       /* quarters of a job by which new messages may overtake (queue_dispatch) */
     char name[];
 };
 
 struct flow *flow_new(struct span name, uint64_t id);
 void flow_free(struct flow *f);
 
-/* Its turns: the old ones in the order of the round, the new ones in that of their coming. */
-struct turns {
-    struct list fresh, regular;
-};
+void turns_init(struct turns *t);
+/* The first, a fresh one if there is any; NULL when empty. */
+struct list *turns_first(const struct turns *t);
 
 /* A flow's ready mail at one site. */
 struct site_flow {
@@ -75,7 +87,7 @@ void flow_ring_init(struct flow_ring *ring, uint64_t seed);
 void flow_ring_release(struct flow_ring *ring); /* it must hold no batch */
 
 /* 'full' is the number of recipients a full transaction carries. */
-void flow_ring_add(struct flow_ring *ring, uint64_t flow_id, struct batch *b, bool at_front,
+void flow_ring_add(struct flow_ring *ring, const struct flow *flow, struct batch *b, bool at_front,
                    unsigned full);
 void flow_ring_remove(struct flow_ring *ring, struct batch *b);
 /* Whose turn it is; it stays in.  NULL when there is none. */

@@ -273,7 +273,7 @@ void queue_job_done(struct queue *q, struct job *job, uint64_t now_ms, uint64_t 
     take_apart(&h);
     tell_of_site(&h);
     enter_places(&h);
-    dispatch_end_job(q, h.site);
+    dispatch_end_job(q, job);
     end_check(q, h.m);
 
     for (size_t i = 0; i < JOB_VERDICTS; i++)

@@ -6,8 +6,9 @@
  * (which site may start), queue_home (jobs come back), queue_end (ends and reports), queue_command
  * and queue_list (for operators).  Nobody else includes it.
  *
- * A site with ready mail is in exactly one of: runnable; its operator's waiting list; backoffs; or
- * nowhere, because a job that is out will bring it back.  So nothing is ever polled.
+ * A site with ready mail is in exactly one of: the line of a flow in runnable; its operator's
+ * waiting list; backoffs; or nowhere, because a job that is out will bring it back.  So nothing is
+ * ever polled.
  */
 #pragma once
 #include "mta/queue/fact.h"
@@ -36,7 +37,7 @@ struct queue {
     struct table messages, domains, sites, operators, flows;
     struct list open;                      /* messages that recipients may join */
     struct list unrouted;                  /* domains to be asked for */
-    struct list runnable;                  /* sites, in turn */
+    struct list runnable;                  /* flows, in turn, with sites in line */
     struct heap due;                       /* deferred batches */
     struct heap backoffs;                  /* sites */
     struct heap tokens;                    /* operators whose sites wait for the next transaction */
@@ -124,7 +125,10 @@ void dispatch_site(struct queue *q, struct site *s);
 /* A job came home, or a transaction is allowed again: its sites in 'waiting' may have a turn. */
 void dispatch_operator(struct queue *q, struct site_operator *o);
 void dispatch_forget_site(struct queue *q, struct site *s);
-void dispatch_end_job(struct queue *q, struct site *s);
+void dispatch_end_job(struct queue *q, const struct job *job);
+/* A batch of the flow is ready; or is it no longer, and out of its place. */
+void dispatch_note_ready(struct flow *f);
+void dispatch_end_ready(struct queue *q, struct flow *f);
 
 /* --- end --- */
 

@@ -83,16 +83,22 @@ void place_grow(struct queue *q, struct batch *b, struct recipient *r)
     }
 }
 
+static void leave_site(struct queue *q, struct batch *b)
+{
+    struct site *s = b->domain->site;
+    flow_ring_remove(&s->flows, b);
+    if (s->flows.batches == 0)
+        dispatch_site(q, s);
+    dispatch_end_ready(q, b->message->flow);
+}
+
 void place_out(struct queue *q, struct batch *b)
 {
     count_out(q, b, b->count);
-    if (b->state == BATCH_READY) {
-        flow_ring_remove(&b->domain->site->flows, b);
-        if (b->domain->site->flows.batches == 0)
-            dispatch_site(q, b->domain->site);
-    } else if (b->state == BATCH_DEFERRED) {
+    if (b->state == BATCH_READY)
+        leave_site(q, b);
+    else if (b->state == BATCH_DEFERRED)
         heap_remove(&q->due, &b->due);
-    }
     batch_set_state(b, BATCH_NOWHERE);
 }
 
@@ -108,9 +114,9 @@ void place_waiting(struct queue *q, struct batch *b, bool at_front)
         enter(q, b, BATCH_LINGERING);
         return;
     }
-    flow_ring_add(&d->site->flows, b->message->flow->id, b, at_front,
-                  site_full_transaction(d->site));
+    flow_ring_add(&d->site->flows, b->message->flow, b, at_front, site_full_transaction(d->site));
     enter(q, b, BATCH_READY);
+    dispatch_note_ready(b->message->flow);
     dispatch_site(q, d->site);
 }
 

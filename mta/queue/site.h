@@ -42,10 +42,11 @@ enum {
 
 struct site {
     struct table_node by_key;
-    struct list in_turn;   /* queue->runnable, or operator->waiting */
-    struct list in_idle;   /* queue->idle_sites */
-    struct list domains;   /* domain->site == this */
-    struct heap_node wake; /* queue->backoffs: while mail waits for the probe */
+    struct list in_turn;     /* stands_for->line, or operator->waiting */
+    struct flow *stands_for; /* whose mail is next; NULL unless in line */
+    struct list in_idle;     /* queue->idle_sites */
+    struct list domains;     /* domain->site == this */
+    struct heap_node wake;   /* queue->backoffs: while mail waits for the probe */
     struct flow_ring flows;
     struct site_operator *run_by;
     struct site_target target;
@@ -57,6 +58,7 @@ struct site {
     unsigned jobs;
     unsigned failures, busy_in_row;
     bool is_probe_out, has_answered;
+    bool is_fresh;   /* in line with a message of which nothing is out */
     bool was_full;   /* the window was all used since the last time nothing was out */
     unsigned excess; /* jobs that were out beyond the window when it was halved, and come home */
     uint64_t probe_ms, answered_ms, idle_ms;

@@ -13,6 +13,8 @@ static const struct retry_policy retry = {
       .interval_count = 2
 };
 
+static const struct flow flow = {.id = 1};
+
 struct stage {
     struct site *site;
     struct site_operator *run_by;
@@ -35,7 +37,7 @@ static void start(struct stage *t)
     t->site->run_by = t->run_by;
     t->job          = job_new(0);
     rng_seed(&t->rng, 1);
-    flow_ring_add(&t->site->flows, 1, &t->mail, false, 100);
+    flow_ring_add(&t->site->flows, &flow, &t->mail, false, 100);
 }
 
 static void finish(struct stage *t)
