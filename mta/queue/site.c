@@ -156,9 +156,9 @@ unsigned site_window(const struct site *s)
 unsigned site_jobs_max(const struct site *s)
 {
     unsigned window   = site_window(s);
-    unsigned ahead    = throttle_ahead(&s->run_by->limits);
+    unsigned ahead    = throttle_ahead(&s->run_by->limits) / s->run_by->limits.connections;
     bool answers_well = s->state == SITE_READY && s->has_answered && s->busy_in_row == 0;
-    return answers_well ? window + (window < ahead ? window : ahead) : window;
+    return answers_well ? window + window * ahead : window;
 }
 
 unsigned site_full_transaction(const struct site *s)

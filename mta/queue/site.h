@@ -7,9 +7,9 @@
  * reached backs off as one, then is probed by one job), and the window, which follows what the site
  * answers and never exceeds limits.connections.
  *
- * The window counts connections.  While the site answers well one more job goes out for each of
- * them, to wait at the shard: so a connection finds its next envelope when a body is out, and the
- * next message costs one round trip.
+ * The window counts connections.  While the site answers well more jobs go out for each of them
+ * (throttle_ahead), to wait at the shard: so a connection finds its next envelope when a body is
+ * out, and the next message costs one round trip.
  */
 #pragma once
 #include "mta/base/arena.h"

@@ -4,11 +4,21 @@
 
 enum { THROTTLE_BURST_MS = 1000, THROTTLE_BURSTS_PER_HOUR = 3600 };
 
-unsigned throttle_ahead(const struct site_limits *limits)
+/*
+ * A connection needs two: while one message awaits its reply the next is in hand, and behind its
+ * body goes the envelope of the one after that.  With BDAT a whole window, and one.
+ */
+static uint64_t ahead_of_each(const struct site_limits *limits)
 {
     uint64_t burst = limits->rate_per_hour / THROTTLE_BURSTS_PER_HOUR;
-    bool is_spare  = limits->rate_per_hour == 0 || burst / 2 >= limits->connections;
-    return is_spare ? limits->connections : 0;
+    uint64_t wish  = limits->bdat ? limits->bdat_window + UINT64_C(1) : 2;
+    uint64_t spare = burst / 2 / limits->connections;
+    return limits->rate_per_hour == 0 || spare > wish ? wish : spare;
+}
+
+unsigned throttle_ahead(const struct site_limits *limits)
+{
+    return (unsigned)(ahead_of_each(limits) * limits->connections);
 }
 
 static uint64_t capacity(const struct site_limits *limits)

@@ -28,7 +28,7 @@ void throttle_init(struct throttle *t, const struct site_limits *limits, uint64_
 uint64_t throttle_next_ms(struct throttle *t, const struct site_limits *limits, uint64_t now_ms);
 /* It has nothing to remember: a new one would allow no more. */
 bool throttle_is_fresh(struct throttle *t, const struct site_limits *limits, uint64_t now_ms);
-/* Jobs that may be out beyond the connections. */
+/* Jobs that may be out beyond the connections: as many for each of them. */
 unsigned throttle_ahead(const struct site_limits *limits);
 bool throttle_has_room(const struct throttle *t, const struct site_limits *limits);
 /* Only when throttle_next_ms() and throttle_has_room() allow. */

@@ -92,7 +92,7 @@ static void the_window_grows_to_the_limit_and_not_beyond(void **state)
     }
     assert_in_range(rounds, 5, 14);
     for (size_t i = 0; i < 10; i++) {
-        assert_int_equal(fill(&t), 40); /* one for each connection is waiting */
+        assert_int_equal(fill(&t), 60); /* two for each connection are waiting */
         while (t.site->jobs > 0)
             (void)home(&t, JOB_SITE_ANSWERED, false);
     }

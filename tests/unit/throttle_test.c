@@ -10,7 +10,7 @@ static void jobs_out_are_bounded(void **state)
     struct site_limits limits = {.connections = 2};
     struct throttle t;
     throttle_init(&t, &limits, 0);
-    for (size_t i = 0; i < 4; i++) { /* two to be sent, two to follow */
+    for (size_t i = 0; i < 6; i++) { /* two to be sent, four to follow */
         assert_true(throttle_has_room(&t, &limits));
         throttle_start(&t, &limits, 0);
     }
@@ -26,8 +26,13 @@ static void jobs_ahead_are_taken_out_of_the_burst(void **state)
     struct site_limits limits = {.connections = 10, .rate_per_hour = 360000}; /* 100/s */
     struct throttle t;
     throttle_init(&t, &limits, 0);
+    assert_int_equal(throttle_ahead(&limits), 20);
+    assert_int_equal(t.credit / THROTTLE_TRANSACTION, 80);
+    limits.bdat        = true;
+    limits.bdat_window = 3;
+    assert_int_equal(throttle_ahead(&limits), 40);
+    limits.rate_per_hour = 72000; /* 20/s: half of a second's is one for each */
     assert_int_equal(throttle_ahead(&limits), 10);
-    assert_int_equal(t.credit / THROTTLE_TRANSACTION, 90);
     limits.rate_per_hour = 36000; /* 10/s: ten that wait would be all of a second's */
     assert_int_equal(throttle_ahead(&limits), 0);
     throttle_init(&t, &limits, 0);
