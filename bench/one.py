@@ -20,7 +20,7 @@ from rig import Failure, Internet, expect, free_port, program, stop, wait_for
 from works import SENDER, WORKS, World
 
 START_S = 60       # until a server listens
-SETTLE_S = 1.0     # after the last arrival: queue files go, logs are written; counted as its work
+SETTLE_S = 1.0     # after the start, not counted; after the last arrival, counted: queue files go, logs are written
 POLL_S = 0.1
 STALL_S = 120      # nothing has arrived for so long: give up
 URGENT_IDLE = 30   # urgent messages before the post begins
@@ -214,6 +214,7 @@ class Run:
                 place.make_certificate()
             peer.start(place)
             wait_for(lambda: is_listening(place), "the server to listen", START_S)
+            time.sleep(SETTLE_S)
             return self.urgent(place) if self.work.urgent else self.measure(place)
         except Exception:
             print(place.logs(), file=sys.stderr)
