@@ -5,19 +5,22 @@ run.py calls command() to start a program in them; that program calls enter() fi
 every process and unmounts everything when process 1 of the namespaces ends.
 """
 import os
+import socket
 import subprocess
 import sys
+
+HOSTNAME = "relay.test"
 
 
 def is_possible():
     if os.geteuid() != 0:
         return False
-    done = subprocess.run(["unshare", "-n", "-m", "-p", "-f", "--mount-proc", "ip", "link", "set", "lo", "up"], capture_output=True)
+    done = subprocess.run(["unshare", "-n", "-m", "-u", "-p", "-f", "--mount-proc", "ip", "link", "set", "lo", "up"], capture_output=True)
     return done.returncode == 0
 
 
 def command(arguments):
-    return ["unshare", "-n", "-m", "-p", "-f", "--mount-proc", "--kill-child=SIGKILL"] + arguments
+    return ["unshare", "-n", "-m", "-u", "-p", "-f", "--mount-proc", "--kill-child=SIGKILL"] + arguments
 
 
 def mount(*arguments):
@@ -38,10 +41,13 @@ def be_init():
 
 
 def resolve_here(directory):
-    path = os.path.join(directory, "resolv.conf")
-    with open(path, "w") as f:
-        f.write("nameserver 127.0.0.1\noptions timeout:2 attempts:3\n")
-    mount("--bind", path, os.path.realpath("/etc/resolv.conf"))
+    """The name server is the simulated Internet's, and our own name is known."""
+    for name, text in (("resolv.conf", "nameserver 127.0.0.1\noptions timeout:2 attempts:3\n"),
+                       ("hosts", "127.0.0.1 localhost\n127.0.0.1 %s relay\n" % HOSTNAME)):
+        path = os.path.join(directory, name)
+        with open(path, "w") as f:
+            f.write(text)
+        mount("--bind", path, os.path.realpath("/etc/" + name))
 
 
 def enter(task):
@@ -52,7 +58,9 @@ def enter(task):
         return
     be_init()
     os.environ["BENCH_NAMESPACE"] = "1"
+    socket.sethostname(HOSTNAME)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    subprocess.run(["ip", "address", "add", "192.0.2.1/32", "dev", "lo"], check=True)  # AI_ADDRCONFIG does not count 127.0.0.1
     mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", os.path.join(directory, "run"))
     resolve_here(directory)
 

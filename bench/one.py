@@ -19,7 +19,7 @@ from meter import Meter
 from rig import Failure, Internet, expect, free_port, program, stop, wait_for
 from works import SENDER, WORKS, World
 
-START_S = 60       # until a server listens
+START_S = 20       # until a server listens
 SETTLE_S = 1.0     # after the start, not counted; after the last arrival, counted: queue files go, logs are written
 POLL_S = 0.1
 STALL_S = 120      # nothing has arrived for so long: give up
