@@ -58,7 +58,7 @@ class Peer:
         write(home + "/config/me", "relay.test\n")
         write(home + "/config/queue_dir", queue + "\n")
         write(home + "/config/log.ini", "[main]\nlevel=NOTICE\n")
-        write(home + "/config/connection.ini", "[main]\n\n[max]\nbytes=26214400\n")
+        shutil.copy(os.path.join(place.cache, "haraka/node_modules/Haraka/config/connection.ini"), home + "/config/")
         os.symlink(os.path.join(place.cache, "haraka", "node_modules"), home + "/node_modules")
         if place.starttls:
             write(home + "/config/tls.ini", "key=%s\ncert=%s\n" % (place.key, place.certificate))
