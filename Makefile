@@ -108,6 +108,8 @@ bench bench-quick: build-packages
 	$(Q)QUICK=$(if $(filter bench-quick,$@),1) WORKS="$(WORKS)" PEERS="$(PEERS)" ROUNDS="$(ROUNDS)" SCALE="$(SCALE)" \
 	  BUILD=$(BUILD) PYTHONPATH=bench $(PYTHON) bench/run.py
 
+bench-docs: ; $(Q)PYTHONPATH=bench $(PYTHON) bench/docs.py bench-results.json
+
 sim: $(BUILD)/sim
 	$(Q)$(BUILD)/sim $(if $(SEED),$(SEED),--seeds $(SEEDS))
 
@@ -143,7 +145,7 @@ install: all
 	install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 clean: ; rm -rf build
 
-.PHONY: all check style build-tests build-thread-tests run-tests run-thread-tests run-e2e check-packages build-packages demo bench bench-quick sim layers tidy \
+.PHONY: all check style build-tests build-thread-tests run-tests run-thread-tests run-e2e check-packages build-packages demo bench bench-quick bench-docs sim layers tidy \
         man-check fmt fmt-check lint install clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
