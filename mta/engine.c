@@ -204,30 +204,34 @@ static void give_jobs(struct engine *e)
             shard_give(e->shards[i].shard, &e->shards[i].jobs);
 }
 
-static void answer_checkpoint(struct engine *e, uint64_t id)
+static void describe_rcpt(struct engine *e, const struct message *m, uint32_t index,
+                          struct spool_rcpt *rcpt)
 {
-    struct message *m = queue_find(e->queue, id);
-    uint32_t count = 0, live = m == NULL ? 0 : m->live;
-    struct spool_rcpt *rcpts = mem_new_array(live, sizeof *rcpts);
-    uint32_t *indexes        = mem_new_array(live, sizeof *indexes);
+    const struct recipient *r = message_rcpt(m, index);
     struct queue_row row;
-    for (uint32_t i = 0; m != NULL && i < m->rcpt_count; i++) {
-        const struct recipient *r = message_rcpt(m, i);
-        if (r->state == RCPT_ENDED)
-            continue;
-        must(count < live);
-        queue_describe(e->queue, m, i, e->now_ms, &row);
-        rcpts[count] = (struct spool_rcpt){
-            .envelope     = {.address = r->address, .orcpt = r->orcpt, .notify = r->notify},
-            .state        = r->state,
-            .attempts     = r->attempts,
-            .next_wall_ms = e->wall_ms + row.next_in_ms,
-            .last         = {.text = "",                     .mx = ""                            }
-        };
-        if (r->last != NULL)
-            rcpts[count].last = r->last->attempt;
-        indexes[count++] = i;
-    }
+    queue_describe(e->queue, m, index, e->now_ms, &row);
+    *rcpt = (struct spool_rcpt){
+        .envelope     = recipient_envelope(r),
+        .state        = r->state,
+        .attempts     = r->attempts,
+        .next_wall_ms = e->wall_ms + row.next_in_ms,
+        .last         = {.text = "", .mx = ""},
+    };
+    if (r->last != NULL)
+        rcpt->last = r->last->attempt;
+}
+
+static void answer_checkpoint(struct engine *e, uint64_t id, uint32_t first, uint32_t asked)
+{
+    struct message *m        = queue_find(e->queue, id);
+    struct spool_rcpt *rcpts = mem_new_array(asked, sizeof *rcpts);
+    uint32_t *indexes        = mem_new_array(asked, sizeof *indexes);
+    uint32_t count           = 0;
+    for (uint32_t i = first; m != NULL && i < first + asked && i < m->rcpt_count; i++)
+        if (message_rcpt(m, i)->state != RCPT_ENDED) {
+            describe_rcpt(e, m, i, &rcpts[count]);
+            indexes[count++] = i;
+        }
     spool_put_checkpoint(e->spool, id, indexes, rcpts, count);
     mem_free(rcpts);
     mem_free(indexes);
@@ -237,8 +241,9 @@ static uint64_t turn_spool(struct engine *e)
 {
     struct buf alarm = {0};
     uint64_t id;
-    while (spool_wants_checkpoint(e->spool, &id))
-        answer_checkpoint(e, id);
+    uint32_t first, count;
+    while (spool_wants_checkpoint(e->spool, &id, &first, &count))
+        answer_checkpoint(e, id, first, count);
     uint64_t next = spool_turn(e->spool, e->now_ms);
     while (spool_take_alarm(e->spool, &alarm)) {
         engine_warn(e, EVENT_SPOOL_ERROR, buf_text(&alarm));

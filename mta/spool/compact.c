@@ -6,6 +6,8 @@
 #include "mta/spool/move.h"
 
 enum {
+    ASKS_MAX         = 16,   /* of so many recipients in one turn: about 4 ms */
+    LAST_ASKS_MAX    = 64,   /* all at once, when only so many are left: nothing may change then */
     SEEK_STEPS       = 1000, /* messages looked at in one turn */
     RETRY_MS         = 1000,
     DEAD_SEGMENTS    = 2,         /* that much more than what is live may be dead */
@@ -406,6 +408,7 @@ bool compact_turn(struct spool *s)
     case COMPACT_PHASE_COUNT:
         return false; /* the helping thread wakes us */
     case COMPACT_ASK:
+        c->asked = 0;
         return may_ask(s); /* by the engine, before the next turn of the spool */
     }
     return false;
@@ -413,11 +416,13 @@ bool compact_turn(struct spool *s)
 
 /* --- the checkpoint --- */
 
-bool spool_wants_checkpoint(struct spool *s, uint64_t *id)
+bool spool_wants_checkpoint(struct spool *s, uint64_t *id, uint32_t *first, uint32_t *count)
 {
-    const struct compact *c = &s->compact;
-    if (!may_ask(s))
+    struct compact *c = &s->compact;
+    if (!may_ask(s) || !move_next_range(c->move, first, count))
         return false;
+    if (c->asked >= ASKS_MAX && c->move->due_count > LAST_ASKS_MAX)
+        return false; /* it goes on in the next turn */
     *id = c->move->stored->id;
     return true;
 }
@@ -431,29 +436,47 @@ static void tell_mismatch(struct spool *s, struct stored *stored)
                 (unsigned long long)s->compact.victim->id);
 }
 
+/* All is known and nothing has changed since. */
+static void begin_checkpoint(struct spool *s)
+{
+    struct compact *c = &s->compact;
+    struct move *move = c->move;
+    struct buf stream = {0}, *rest;
+    size_t rest_count;
+    move_put_stream(move, &stream, &rest, &rest_count);
+    seek_again(c); /* the move is the txn's now */
+    c->on_the_way++;
+    txn_begin(&s->txn, RECORD_CHECKPOINT, move->stored->id, &stream, move);
+    txn_add_rest(&s->txn, rest, rest_count);
+    (void)spool_place_txn(s);
+}
+
 void spool_put_checkpoint(struct spool *s, uint64_t id, const uint32_t *indexes,
                           const struct spool_rcpt *rcpts, size_t count)
 {
     struct compact *c = &s->compact;
-    struct buf stream = {0};
-    if (c->phase != COMPACT_ASK || s->txn.is_active || c->move->stored->id != id)
+    if (!may_ask(s) || c->move->stored->id != id || c->move->ranges == NULL)
         return;
-    struct move *move = c->move;
-    if (!move_put_stream(move, indexes, rcpts, count, &stream)) {
-        buf_release(&stream);
-        tell_mismatch(s, move->stored);
+    c->asked++;
+    if (!move_put_range(c->move, indexes, rcpts, count)) {
+        tell_mismatch(s, c->move->stored);
         drop_in_hand(s);
         return;
     }
-    seek_again(c); /* the move is the txn's now */
-    c->on_the_way++;
-    txn_begin(&s->txn, RECORD_CHECKPOINT, id, &stream, move);
-    (void)spool_place_txn(s);
+    if (c->move->due_count == 0)
+        move_check_ranges(c->move);
+    if (c->move->due_count == 0)
+        begin_checkpoint(s);
+}
+
+void compact_touch(struct stored *stored, uint32_t rcpt)
+{
+    if (stored->move != NULL)
+        move_touch(stored->move, rcpt);
 }
 
 void compact_on_placed(struct spool *s, struct move *move)
 {
     move->pieces = txn_finish(&s->txn, &move->piece_count);
-    pieces_add_live(move->pieces, move->piece_count);
     list_push(&s->log.gathering->moves, &move->link);
 }

@@ -6,8 +6,8 @@
  * crash anywhere leaves one or the other.
  *
  *     SEEK a message with something in the victim -> READ -> READING its content there
- *      -> PLACE the copies -> ASK the engine for its present state -> a checkpoint goes into the
- * log
+ *      -> PLACE the copies -> ASK the engine for its present state, a few recipients at a time;
+ * what changes meanwhile is asked again -> a checkpoint goes into the log
  *
  * Content of drafts moves in the same way, without the question.
  */
@@ -38,8 +38,11 @@ struct compact {
     struct draft *draft;                         /* or a draft, from READ to PLACE */
     size_t reads[COMPACT_READS_MAX], read_count; /* extents that are read, by index */
     size_t placed, placed_bytes;                 /* of them */
+    unsigned asked;                              /* of the engine, in this turn */
 };
 
+/* Something was noted about a recipient: what the engine said of it is out of date. */
+void compact_touch(struct stored *stored, uint32_t rcpt);
 /* A bounded piece of work; returns whether it can go on at once. */
 bool compact_turn(struct spool *s);
 /* Fills in what is to be read; false: nothing. */

@@ -295,7 +295,6 @@ void draft_on_placed(struct draft *d)
     size_t count;
     struct place *pieces = txn_finish(&d->spool->txn, &count);
     stored_set_pieces(d->stored, pieces, count);
-    pieces_add_live(pieces, count);
     d->stored->oldest = pieces[0].segment->id;
     begin_ends(d, pieces[count - 1].segment);
     enter(d, DRAFT_FLYING);

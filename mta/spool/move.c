@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "mta/spool/move.h"
+#include "mta/base/fault.h"
 #include "mta/base/mem.h"
 
 struct move *move_at(struct list *node)
@@ -35,6 +36,9 @@ static void move_free(struct move *move)
     if (move->stored != NULL)
         move->stored->move = NULL;
     list_remove(&move->link);
+    for (size_t i = 0; i < move->range_count; i++)
+        buf_release(&move->ranges[i].rows);
+    mem_free(move->ranges);
     mem_free(move->extents);
     mem_free(move->is_copied);
     mem_free(move->pieces);
@@ -73,24 +77,85 @@ bool move_keep_entry(struct move *move, struct span piece)
     return true;
 }
 
-static bool put_rcpts(const struct stored *stored, const uint32_t *indexes,
-                      const struct spool_rcpt *rcpts, size_t count, struct buf *stream)
+/* --- its recipients --- */
+
+static uint32_t range_end(const struct move *move, size_t range)
 {
-    uint64_t next  = 0;
-    uint32_t given = 0;
-    payload_put_rcpts_head(stream, stored->rcpt_count, stored->live);
+    uint32_t left = move->stored->rcpt_count - (uint32_t)range * MOVE_RANGE_RCPTS;
+    return left < MOVE_RANGE_RCPTS ? move->stored->rcpt_count
+                                   : ((uint32_t)range + 1) * MOVE_RANGE_RCPTS;
+}
+
+static void set_due(struct move *move, size_t range)
+{
+    move->due_count += !move->ranges[range].is_due;
+    move->ranges[range].is_due = true;
+}
+
+static void begin_ranges(struct move *move)
+{
+    size_t rcpts      = move->stored->rcpt_count;
+    move->range_count = (rcpts + MOVE_RANGE_RCPTS - 1) / MOVE_RANGE_RCPTS;
+    move->ranges      = mem_new_array(move->range_count, sizeof *move->ranges);
+    for (size_t i = 0; i < move->range_count; i++)
+        set_due(move, i);
+}
+
+bool move_next_range(struct move *move, uint32_t *first, uint32_t *count)
+{
+    if (move->ranges == NULL)
+        begin_ranges(move);
+    if (move->due_count == 0)
+        return false;
+    while (!move->ranges[move->next_range].is_due)
+        move->next_range = (move->next_range + 1) % move->range_count;
+    *first = (uint32_t)move->next_range * MOVE_RANGE_RCPTS;
+    *count = range_end(move, move->next_range) - *first;
+    return true;
+}
+
+static uint32_t count_live(const struct move *move, size_t range)
+{
+    uint32_t live = 0;
+    for (uint32_t i = (uint32_t)range * MOVE_RANGE_RCPTS; i < range_end(move, range); i++)
+        live += !stored_has_ended(move->stored, i);
+    return live;
+}
+
+bool move_put_range(struct move *move, const uint32_t *indexes, const struct spool_rcpt *rcpts,
+                    size_t count)
+{
+    struct move_range *range = &move->ranges[move->next_range];
+    uint32_t next            = (uint32_t)move->next_range * MOVE_RANGE_RCPTS;
+    buf_clear(&range->rows);
+    range->given = 0;
     for (size_t i = 0; i < count; i++) {
-        if (indexes[i] < next || indexes[i] >= stored->rcpt_count)
+        if (indexes[i] < next || indexes[i] >= range_end(move, move->next_range))
             return false;
-        next = indexes[i] + 1ULL;
-        if (stored_has_ended(stored, indexes[i]))
+        next = indexes[i] + 1;
+        if (stored_has_ended(move->stored, indexes[i]))
             continue;
         if (rcpts[i].state == RCPT_ENDED)
             return false;
-        payload_put_rcpt(stream, indexes[i], &rcpts[i]);
-        given++;
+        payload_put_rcpt(&range->rows, indexes[i], &rcpts[i]);
+        range->given++;
     }
-    return given == stored->live;
+    move->due_count -= range->is_due;
+    range->is_due = false;
+    return range->given == count_live(move, move->next_range);
+}
+
+void move_touch(struct move *move, uint32_t rcpt)
+{
+    if (move->ranges != NULL && rcpt < move->stored->rcpt_count)
+        set_due(move, rcpt / MOVE_RANGE_RCPTS);
+}
+
+void move_check_ranges(struct move *move)
+{
+    for (size_t i = 0; i < move->range_count; i++)
+        if (!move->ranges[i].is_due && move->ranges[i].given != count_live(move, i))
+            set_due(move, i);
 }
 
 static void put_content(const struct move *move, struct buf *stream)
@@ -105,13 +170,19 @@ static void put_content(const struct move *move, struct buf *stream)
     }
 }
 
-bool move_put_stream(const struct move *move, const uint32_t *indexes,
-                     const struct spool_rcpt *rcpts, size_t count, struct buf *stream)
+void move_put_stream(struct move *move, struct buf *stream, struct buf **rest, size_t *rest_count)
 {
+    *rest_count    = move->range_count + 1;
+    *rest          = mem_new_array(*rest_count, sizeof **rest);
+    uint32_t given = 0;
+    for (size_t i = 0; i < move->range_count; i++) {
+        given += move->ranges[i].given;
+        (*rest)[i]           = move->ranges[i].rows;
+        move->ranges[i].rows = (struct buf){0};
+    }
+    must(given == move->stored->live);
     buf_put(stream, buf_span(&move->entry));
-    if (!put_rcpts(move->stored, indexes, rcpts, count, stream))
-        return false;
-    payload_put_ends(stream, NULL, 0);
-    put_content(move, stream);
-    return true;
+    payload_put_rcpts_head(stream, move->stored->rcpt_count, given);
+    payload_put_ends(&(*rest)[move->range_count], NULL, 0);
+    put_content(move, &(*rest)[move->range_count]);
 }

@@ -6,6 +6,15 @@
 #pragma once
 #include "mta/spool/stored.h"
 
+enum { MOVE_RANGE_RCPTS = 256 };
+
+/* Some recipients, as they go into the checkpoint: what the engine told of them. */
+struct move_range {
+    struct buf rows;
+    uint32_t given;
+    bool is_due; /* it has to be asked, or asked again */
+};
+
 struct move {
     struct list link;      /* in the group that carries its checkpoint */
     struct stored *stored; /* NULL: it has ended meanwhile */
@@ -14,7 +23,9 @@ struct move {
     size_t extent_count;
     struct place *pieces;
     size_t piece_count;
-    struct buf entry; /* as it stands in the stream */
+    struct buf entry;          /* as it stands in the stream */
+    struct move_range *ranges; /* NULL: the engine was not asked yet */
+    size_t range_count, due_count, next_range;
 };
 
 struct move *move_at(struct list *node);
@@ -25,6 +36,16 @@ void move_drop(struct move *move);
 void move_settle(struct move *move);
 /* From the first piece of its stream; false: that is not its. */
 bool move_keep_entry(struct move *move, struct span piece);
-/* The stream of its checkpoint.  false: not all who have not ended by what we know are told of. */
-bool move_put_stream(const struct move *move, const uint32_t *indexes,
-                     const struct spool_rcpt *rcpts, size_t count, struct buf *stream);
+/* --- its recipients, range by range --- */
+
+/* The first that is due, from next_range on, and round again; false: none. */
+bool move_next_range(struct move *move, uint32_t *first, uint32_t *count);
+/* What the engine says of the range it was asked about.  false: that cannot be. */
+bool move_put_range(struct move *move, const uint32_t *indexes, const struct spool_rcpt *rcpts,
+                    size_t count);
+/* Something was noted about the recipient. */
+void move_touch(struct move *move, uint32_t rcpt);
+/* Ranges where others have ended since, without a note, are due again. */
+void move_check_ranges(struct move *move);
+/* The stream of its checkpoint; the txn takes it in parts. */
+void move_put_stream(struct move *move, struct buf *stream, struct buf **rest, size_t *rest_count);

@@ -171,6 +171,7 @@ void spool_note(struct spool *s, uint64_t id, uint32_t rcpt, enum rcpt_state sta
     s->counted.outcomes++;
     if (!log_is_broken(&s->log))
         facts_note(&s->facts, id, rcpt, &fate, spool_oldest(s, stored));
+    compact_touch(stored, rcpt);
     if (state == RCPT_ENDED && stored_end(stored, rcpt) && stored->live == 0)
         spool_forget(s, stored);
 }
@@ -268,7 +269,7 @@ static void place(struct spool *s)
     enum status status = OK;
     if (log_owes_head(&s->log) && s->log.open == NULL)
         status = log_open_next(&s->log);
-    if (status == OK && spool_place_txn(s) == AGAIN)
+    if (status == OK && spool_place_txn(s) == AGAIN && !s->txn.is_paused)
         give_way(s);
     if (s->txn.is_active)
         return;
@@ -309,6 +310,12 @@ static void hand_over(struct spool *s)
     }
 }
 
+/* Else the group that is on its way to the disk wakes us. */
+static bool may_place_more(const struct spool *s)
+{
+    return s->txn.is_active && s->txn.is_paused && s->log.flying == NULL;
+}
+
 uint64_t spool_turn(struct spool *s, uint64_t now_ms)
 {
     s->now_ms = now_ms;
@@ -325,7 +332,7 @@ uint64_t spool_turn(struct spool *s, uint64_t now_ms)
     uint64_t next = keeper_turn(s);
     if (s->compact.victim != NULL && s->compact.retry_ms > now_ms && s->compact.retry_ms < next)
         next = s->compact.retry_ms;
-    if (goes_on || !list_is_empty(&s->drafts[DRAFT_ENDED]))
+    if (goes_on || !list_is_empty(&s->drafts[DRAFT_ENDED]) || may_place_more(s))
         return now_ms;
     uint64_t due = s->facts.since_ms + s->config.outcome_delay_ms;
     if (s->facts.is_timed && due > now_ms && due < next && !log_is_broken(&s->log))
@@ -344,7 +351,7 @@ static bool is_settled(const struct spool *s)
 /* The threads are gone: what is left is written here. */
 static void write_rest(struct spool *s)
 {
-    for (int i = 0; i < CLOSE_ROUNDS_MAX && !log_is_broken(&s->log); i++) {
+    for (int i = 0; i < CLOSE_ROUNDS_MAX && !log_is_broken(&s->log); i += !s->txn.is_paused) {
         spool_take_done(s);
         if (is_settled(s))
             return;

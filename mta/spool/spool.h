@@ -132,11 +132,12 @@ void spool_note(struct spool *spool, uint64_t id, uint32_t rcpt, enum rcpt_state
                 uint16_t attempts, uint64_t next_wall_ms, const struct attempt *last);
 
 /*
- * Compaction asks for the present state of a message, so that old records of it can go: answer with
- * spool_put_checkpoint().  false: nothing is asked.
+ * Compaction asks for the present state of some recipients of a message, so that old records of it
+ * can go: answer with spool_put_checkpoint() before the next call into the spool.  false: nothing
+ * is asked.
  */
-bool spool_wants_checkpoint(struct spool *spool, uint64_t *id);
-/* All recipients that have not ended; 'indexes' are theirs. */
+bool spool_wants_checkpoint(struct spool *spool, uint64_t *id, uint32_t *first, uint32_t *count);
+/* Those of them that have not ended; 'indexes' are theirs. */
 void spool_put_checkpoint(struct spool *spool, uint64_t id, const uint32_t *indexes,
                           const struct spool_rcpt *rcpts, size_t count);
 

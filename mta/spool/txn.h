@@ -12,7 +12,10 @@ struct txn {
     enum record_type last_type; /* COMMIT or CHECKPOINT */
     uint64_t id;
     struct buf stream;
-    size_t done; /* of the stream, in the log */
+    struct buf *rest; /* what follows it, NULL: nothing */
+    size_t rest_count, rest_next;
+    size_t done, at; /* in the log; and of that, still in 'stream' */
+    bool is_paused;  /* more can be placed, in the next turn */
     struct place *pieces;
     size_t piece_count;
     void *owner; /* who waits for it: a draft or a move */
@@ -22,9 +25,12 @@ void txn_release(struct txn *txn);
 /* Takes the stream and leaves an empty buf. */
 void txn_begin(struct txn *txn, enum record_type last_type, uint64_t id, struct buf *stream,
                void *owner);
-/* OK: all is placed; AGAIN, IO_ERROR as log_put(). */
+/* The stream goes on with these, which become the txn's. */
+void txn_add_rest(struct txn *txn, struct buf *rest, size_t count);
+/* OK: all is placed; AGAIN, IO_ERROR as log_put(); AGAIN too, and is_paused, after a bounded piece
+ * of it, and while the disk lags behind. */
 enum status txn_place(struct txn *txn, struct log *log);
-/* After OK: hands out the places and is free for the next. */
+/* After OK: hands out the places, which count as live, and is free for the next. */
 struct place *txn_finish(struct txn *txn, size_t *count);
 /* What was placed is void: without its last piece it means nothing. */
 void txn_abandon(struct txn *txn);

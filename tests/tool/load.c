@@ -148,19 +148,19 @@ static void recover_some(struct load *l, uint64_t now_ms)
     }
 }
 
-static void checkpoint(struct load *l, uint64_t id)
+static void checkpoint(struct load *l, uint64_t id, uint32_t first, uint32_t count)
 {
     struct message *m        = queue_find(l->queue, id);
-    struct spool_rcpt *rcpts = mem_new_array(m->rcpt_count, sizeof *rcpts);
-    uint32_t *indexes        = mem_new_array(m->rcpt_count, sizeof *indexes);
-    for (uint32_t i = 0; i < m->rcpt_count; i++) {
-        indexes[i] = i;
+    struct spool_rcpt *rcpts = mem_new_array(count, sizeof *rcpts);
+    uint32_t *indexes        = mem_new_array(count, sizeof *indexes);
+    for (uint32_t i = 0; i < count; i++) {
+        indexes[i] = first + i;
         rcpts[i]   = (struct spool_rcpt){
-              .envelope = {.address = message_rcpt(m, i)->address, .orcpt = ""},
-              .last     = {.text = "",                         .mx = ""                          }
+              .envelope = recipient_envelope(message_rcpt(m, first + i)),
+              .last     = {.text = "", .mx = ""}
         };
     }
-    spool_put_checkpoint(l->spool, id, indexes, rcpts, m->rcpt_count);
+    spool_put_checkpoint(l->spool, id, indexes, rcpts, count);
     mem_free(rcpts);
     mem_free(indexes);
 }
@@ -215,8 +215,9 @@ static uint64_t turn(void *owner, uint64_t now_ms)
         begun = cpu_us(); /* the tool's own work */
     }
     uint64_t before = cpu_us();
-    while (spool_wants_checkpoint(l->spool, &id))
-        checkpoint(l, id);
+    uint32_t first, count;
+    while (spool_wants_checkpoint(l->spool, &id, &first, &count))
+        checkpoint(l, id, first, count);
     uint64_t next   = spool_turn(l->spool, now_ms);
     uint64_t took   = cpu_us() - before;
     l->spool_max_us = took > l->spool_max_us ? took : l->spool_max_us;

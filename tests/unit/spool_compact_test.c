@@ -17,7 +17,9 @@ static void answer(struct spool *s, size_t rcpts, uint64_t *asked)
     char texts[4][64];
     uint32_t indexes[4];
     struct spool_rcpt row[4];
-    while (spool_wants_checkpoint(s, &id)) {
+    uint32_t first, count;
+    while (spool_wants_checkpoint(s, &id, &first, &count)) {
+        assert_int_equal(first, 0);
         for (uint32_t i = 0; i < rcpts; i++) {
             indexes[i] = i;
             row[i]     = (struct spool_rcpt){
@@ -259,13 +261,14 @@ static void a_checkpoint_that_forgets_somebody_is_not_taken(void **state)
     struct spool_config config = small_config();
     struct spool_recovered found;
     uint64_t id;
+    uint32_t first, count;
     struct spool *s = fresh_spool();
     assert_int_equal(put_message(s, 1, 6000, 2, &now), OK);
     for (uint64_t next = 2; next <= 100; next++) {
         assert_int_equal(put_message(s, next, 6000, 1, &now), OK);
         end_rcpt(s, next, 0);
         now = settle(s, now + 20);
-        if (spool_wants_checkpoint(s, &id))
+        if (spool_wants_checkpoint(s, &id, &first, &count))
             spool_put_checkpoint(s, id, NULL, NULL, 0);
     }
     now = settle(s, now + 200);
@@ -349,9 +352,107 @@ static void a_spoiled_sector_costs_only_what_it_touches_and_is_told(void **state
     assert_true(lost > 5); /* else it was no test */
 }
 
+enum { BIG_RCPTS = 60000 };
+
+/* What the queue knows of a large message while it moves. */
+struct big {
+    uint8_t attempts[BIG_RCPTS];
+    bool has_ended[BIG_RCPTS];
+    uint32_t asked, turns_asked;
+};
+
+static void answer_big(struct spool *s, struct big *big)
+{
+    uint64_t id;
+    uint32_t first, count, before = big->asked;
+    char texts[256][64];
+    uint32_t indexes[256];
+    struct spool_rcpt rows[256];
+    while (spool_wants_checkpoint(s, &id, &first, &count)) {
+        size_t live = 0;
+        assert_true(id == 1 && count <= 256);
+        for (uint32_t i = first; i < first + count; i++) {
+            if (big->has_ended[i])
+                continue;
+            indexes[live] = i;
+            rows[live++]  = (struct spool_rcpt){
+                 .envelope = {.address = rcpt_address(1, i, texts[i - first]), .orcpt = ""},
+                 .attempts = big->attempts[i],
+                 .last     = a_deferral
+            };
+        }
+        big->asked += count;
+        spool_put_checkpoint(s, 1, indexes, rows, live);
+    }
+    big->turns_asked += big->asked > before;
+}
+
+/* A recipient ends, another is tried again, wherever the questions have got to. */
+static void change_big(struct spool *s, struct big *big, struct rng *rng)
+{
+    uint32_t ends  = (uint32_t)rng_below(rng, BIG_RCPTS),
+             waits = (uint32_t)rng_below(rng, BIG_RCPTS);
+    if (!big->has_ended[ends])
+        end_rcpt(s, 1, ends);
+    big->has_ended[ends] = true;
+    if (big->has_ended[waits] || big->attempts[waits] == UINT8_MAX)
+        return;
+    big->attempts[waits]++;
+    spool_note(s, 1, waits, RCPT_WAITING, big->attempts[waits], 5, &a_deferral);
+}
+
+static void check_big(struct spool *s, const struct big *big)
+{
+    struct spool_recovered found;
+    do {
+        assert_true(spool_take_recovered(s, &found));
+        if (found.content != NULL)
+            content_release(found.content);
+        for (size_t i = 0; found.entry.id == 1 && i < found.given; i++) {
+            bool has_ended = found.rcpts[i].state == RCPT_ENDED;
+            assert_int_equal(has_ended, big->has_ended[found.first + i]);
+            if (!has_ended)
+                assert_int_equal(found.rcpts[i].attempts, big->attempts[found.first + i]);
+        }
+    } while (found.entry.id == 1 && !found.is_last);
+}
+
+static void a_large_message_moves_in_pieces_while_it_is_delivered(void **state)
+{
+    (void)state;
+    static struct big big;
+    struct spool_config config = small_config();
+    struct rng rng;
+    struct spool *s = fresh_spool();
+    rng_seed(&rng, 5);
+    assert_int_equal(put_message(s, 1, 6000, BIG_RCPTS, &now), OK);
+    for (uint64_t id = 2; id <= 700; id++) {
+        assert_int_equal(put_message(s, id, 6000, 1, &now), OK);
+        end_rcpt(s, id, 0);
+    }
+    for (int i = 0; i < 3000 && !(big.asked > BIG_RCPTS && spool_is_idle(s) && i > 1000); i++) {
+        answer_big(s, &big);
+        if (i % 3 == 0)
+            change_big(s, &big, &rng);
+        (void)spool_turn(s, now += 5);
+        (void)fake_step(&rng);
+    }
+    assert_in_range(big.asked, BIG_RCPTS + 1, 3 * BIG_RCPTS); /* once, and what had changed again */
+    assert_true(big.turns_asked > 3);
+    now = settle(s, now + 200);
+    fake_power_off_at(1);
+    spool_close(s);
+    fake_power_on(FAKE_DROP, 1);
+    s = open_spool(&config);
+    assert_non_null(s);
+    check_big(s, &big);
+    spool_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_large_message_moves_in_pieces_while_it_is_delivered),
         cmocka_unit_test(when_all_is_quiet_nothing_is_left),
         cmocka_unit_test(old_messages_move_and_their_space_returns),
         cmocka_unit_test(a_moved_message_is_recovered_as_its_checkpoint_says),

@@ -210,14 +210,14 @@ static inline void do_note(struct model *m)
     let_go(m, message);
 }
 
-static inline void answer_checkpoint(struct model *m, uint64_t id)
+static inline void answer_checkpoint(struct model *m, uint64_t id, uint32_t first, uint32_t asked)
 {
     struct model_message *message = model_find(m, id);
     uint32_t indexes[MODEL_RCPTS];
     struct spool_rcpt rcpts[MODEL_RCPTS];
     char texts[MODEL_RCPTS][64];
     size_t count = 0;
-    for (uint32_t r = 0; message != NULL && r < message->rcpt_count; r++) {
+    for (uint32_t r = first; message != NULL && r < first + asked; r++) {
         const struct model_rcpt *rcpt = &message->rcpts[r];
         if (rcpt->has_ended)
             continue;
@@ -315,8 +315,9 @@ static inline void do_turn(struct model *m)
     take_committed(m);
     if (fake.is_off)
         return;
-    while (spool_wants_checkpoint(m->spool, &id))
-        answer_checkpoint(m, id);
+    uint32_t first, count;
+    while (spool_wants_checkpoint(m->spool, &id, &first, &count))
+        answer_checkpoint(m, id, first, count);
     m->now_ms += rng_below(&m->rng, 60);
     (void)spool_turn(m->spool, m->now_ms);
     if (!fake.is_off && !spool_is_broken(m->spool) && spool_is_idle(m->spool))
