@@ -90,7 +90,8 @@ PYTHON   ?= /usr/bin/python3
 e2e_tests := $(sort $(wildcard tests/e2e/*_test.py)) tests/e2e/internet_selftest.py
 run-e2e: $(programs)
 	$(Q)for t in $(filter-out tests/e2e/thread_test.py,$(e2e_tests)); do echo "$$t:"; \
-	  BUILD=$(BUILD) PATIENCE=$(PATIENCE) PYTHONPATH=bench $(PYTHON) $$t || true; done
+	  BUILD=$(BUILD) PATIENCE=$(PATIENCE) PYTHONPATH=bench $(PYTHON) $$t || true; done; \
+	echo "deliver_test.py, one thread for all:"; THREADS=1 BUILD=$(BUILD) PATIENCE=$(PATIENCE) PYTHONPATH=bench $(PYTHON) tests/e2e/deliver_test.py || true
 PATIENCE ?= 3
 check-packages: ; $(Q)tests/tool/packages.sh "run the tests" $(CHECK_PACKAGES)
 build-packages: ; $(Q)tests/tool/packages.sh "build" $(BUILD_PACKAGES)

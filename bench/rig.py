@@ -26,6 +26,8 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(TOP, os.environ.get("BUILD", "build/plain"))
 # Programs built with sanitizers are slower; waits, not assertions, are stretched.
 PATIENCE = float(os.environ.get("PATIENCE", "1"))
+# 1: the engine's own thread delivers too.
+THREADS = os.environ.get("THREADS", "2")
 
 
 class Failure(Exception):
@@ -137,8 +139,8 @@ class Rig:
             "listen": 'listen: [{address: "127.0.0.1:%d", role: relay}]' % self.port,
             "limits": "limits: {min_free_space: 1M}",
             "dns": 'dns: {servers: ["%s"], timeout: 500ms, tries: 2}' % self.internet.about["dns"],
-            "delivery": "delivery: {port: %d, allow_loopback: true, threads: 2}"
-                        % self.internet.about["smtp_port"],
+            "delivery": "delivery: {port: %d, allow_loopback: true, threads: %s}"
+                        % (self.internet.about["smtp_port"], THREADS),
             "retry": "retry: {intervals: [1s, 2s], expire: 1h, jitter: 0%, in_doubt: 1s}",
         }
 

@@ -18,16 +18,19 @@ enum {
 
 /* --- the parts of a turn --- */
 
-static void take_jobs_home(struct engine *e)
+/* Returns whether there were any. */
+static bool take_jobs_home(struct engine *e)
 {
     struct list jobs = {0}, *node;
     mailbox_drain(e->home, &jobs);
+    bool has_some = !list_is_empty(&jobs);
     while ((node = list_take(&jobs)) != NULL) {
         must(e->jobs_out > 0);
         e->jobs_out--;
         queue_job_done(e->queue, CONTAINER_OF(node, struct job, link), e->now_ms, e->wall_ms);
     }
     engine_take_facts(e);
+    return has_some;
 }
 
 /* Whoever owns a conn or listener of the engine's loop begins with its kind. */
@@ -54,6 +57,8 @@ static void take_connections(struct engine *e)
         void *owner = net_owner(conn);
         if (kind_of(owner) == RECEIVE_KIND)
             receive_on_ready(e->receive, owner, ready, e->now_ms, e->wall_ms);
+        else if (kind_of(owner) == SHARD_CONN_KIND)
+            shard_on_ready(e->shards[0].shard, owner, ready, e->now_ms);
         else
             control_on_ready(owner, ready);
     }
@@ -279,6 +284,12 @@ static void keep_earlier(uint64_t *next, uint64_t candidate)
         *next = candidate;
 }
 
+/* The only shard has no thread: its turn is part of ours. */
+static uint64_t turn_shard(struct engine *e)
+{
+    return e->has_inner_shard ? shard_turn(e->shards[0].shard, e->now_ms) : LOOP_NEVER;
+}
+
 static uint64_t engine_turn(void *owner, uint64_t now_ms)
 {
     struct engine *e = owner;
@@ -287,8 +298,9 @@ static uint64_t engine_turn(void *owner, uint64_t now_ms)
     uint64_t next    = router_turn(e->router, now_ms);
     engine_take_signals(e);
     engine_take_orders(e);
-    take_jobs_home(e);
     take_connections(e);
+    keep_earlier(&next, turn_shard(e));
+    (void)take_jobs_home(e);
     take_commits(e);
     keep_earlier(&next, receive_turn(e->receive, now_ms, e->wall_ms));
     keep_earlier(&next, control_turn(e->control, now_ms, e->wall_ms));
@@ -299,6 +311,9 @@ static uint64_t engine_turn(void *owner, uint64_t now_ms)
     engine_take_facts(e);
     give_jobs(e);
     engine_take_facts(e);
+    keep_earlier(&next, turn_shard(e));
+    if (e->has_inner_shard && take_jobs_home(e))
+        next = now_ms;                            /* others may start in their place */
     keep_earlier(&next, queue_next_ms(e->queue)); /* jobs and reports have set clocks */
     keep_earlier(&next, turn_spool(e));
     keep_earlier(&next, engine_move_stop(e));
@@ -312,6 +327,7 @@ static bool open_shard(struct engine *e, unsigned index, uint64_t seed, struct b
 {
     struct shard_config config = {
         .index       = index,
+        .loop        = e->has_inner_shard ? e->loop : NULL,
         .settings    = &e->settings->config->deliver,
         .dns         = e->settings->dns,
         .seed        = seed,
@@ -395,9 +411,8 @@ static bool open_parts(struct engine *e, struct rng *seeds, struct buf *error)
 
 static void start_threads(struct engine *e)
 {
-    for (unsigned i = 0; i < e->shard_count; i++)
+    for (unsigned i = 0; i < e->shard_count && !e->has_inner_shard; i++)
         e->shards[i].thread = thread_start("shard", shard_run, e->shards[i].shard);
-    e->has_threads = true;
 }
 
 static void log_started(struct engine *e)
@@ -425,9 +440,10 @@ struct engine *engine_open(const struct engine_options *options, struct buf *err
     if (options->segment_bytes > 0)
         e->settings->spool.segment_bytes = options->segment_bytes;
     event_log_init(&e->log, options->config->log_format, options->config->log_level);
-    e->loop        = loop_open(engine_turn, e);
-    e->home        = mailbox_open(e->loop);
-    e->orders_home = mailbox_open(e->loop);
+    e->loop            = loop_open(engine_turn, e);
+    e->has_inner_shard = count == 1;
+    e->home            = mailbox_open(e->has_inner_shard ? NULL : e->loop);
+    e->orders_home     = mailbox_open(e->loop);
     if (!open_parts(e, &seeds, error)) {
         engine_close(e);
         return NULL;

@@ -49,7 +49,7 @@ struct engine {
     struct mailbox *home, *orders_home;
     struct engine_shard shards[ENGINE_SHARDS_MAX];
     unsigned shard_count;
-    bool has_threads;
+    bool has_inner_shard; /* one thread delivers: it is ours */
 
     uint64_t now_ms, wall_ms; /* of this turn */
     uint64_t stop_at_ms;      /* when the phase goes on, whatever is still underway */

@@ -184,7 +184,7 @@ const struct option config_options[] = {
     {"dns.tries", option_count, AT(dns_tries), "3", false, true, 1, 10,
      "At each server."},
     {"delivery.threads", option_count, AT(delivery_threads), "0", false, true, 0, 64,
-     "Delivery threads; 0: one per core, at most 8."},
+     "Delivery threads; 0: one per core, at most 8; 1: the main thread delivers too."},
     {"delivery.port", option_port, AT(delivery_port), "25", false, false, 0, 0,
      "Port at which MX hosts are met."},
     {"delivery.connections", option_count, AT(delivery_sessions), "1000", false, false, 1, 100000,

@@ -15,6 +15,7 @@
 #include "mta/base/heap.h"
 #include "mta/deliver/dialer.h"
 #include "mta/deliver/render.h"
+#include "mta/deliver/shard.h"
 #include "mta/smtp/client.h"
 #include "mta/wire/wire.h"
 
@@ -32,7 +33,7 @@ enum session_state {
 };
 
 enum {
-    SESSION_KIND              = 0x5e551047,
+    SESSION_KIND              = SHARD_CONN_KIND,
     SESSION_TLS_TEXT_BYTES    = 48,
     SESSION_PENDING_BYTES_MAX = 131072,
     SESSION_SMALL_BYTES       = 65536, /* a body that is soon out of the way of the next */

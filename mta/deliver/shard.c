@@ -8,8 +8,6 @@
 #include "mta/sys/loop.h"
 #include "mta/sys/mailbox.h"
 
-static uint64_t shard_turn(void *owner, uint64_t now_ms);
-
 struct shard *shard_open(const struct shard_config *config, struct buf *error)
 {
     struct shard *shard = mem_new(sizeof *shard);
@@ -22,8 +20,9 @@ struct shard *shard_open(const struct shard_config *config, struct buf *error)
     table_init(&shard->groups, rng_next(&shard->rng));
     peers_init(&shard->peers, rng_next(&shard->rng));
 
-    shard->loop              = loop_open(shard_turn, shard);
-    shard->inbox             = mailbox_open(shard->loop);
+    shard->has_thread        = config->loop == NULL;
+    shard->loop              = shard->has_thread ? loop_open(shard_turn, shard) : config->loop;
+    shard->inbox             = mailbox_open(shard->has_thread ? shard->loop : NULL);
     shard->orders            = mailbox_open(shard->loop);
     shard->dns               = dns_open(shard->loop, &config->dns, error);
     shard->tls_opportunistic = tls_context_client(TLS_OPPORTUNISTIC, NULL, error);
@@ -55,7 +54,8 @@ void shard_close(struct shard *shard)
     buf_release(&shard->stuffed);
     mailbox_close(shard->inbox);
     mailbox_close(shard->orders);
-    loop_close(shard->loop);
+    if (shard->has_thread)
+        loop_close(shard->loop);
     mem_free(shard);
 }
 
@@ -155,6 +155,12 @@ static void take_ready(struct shard *shard)
         session_on_ready(session_of(net_owner(conn)), ready);
 }
 
+void shard_on_ready(struct shard *shard, void *owner, unsigned ready, uint64_t now_ms)
+{
+    shard->now_ms = now_ms;
+    session_on_ready(session_of(owner), ready);
+}
+
 static void fire_deadlines(struct shard *shard)
 {
     struct heap_node *node;
@@ -199,7 +205,8 @@ static void stop_if_empty(struct shard *shard)
     list_push(&shard->orders_done, &shard->stop->link);
     shard->stop = NULL;
     flush_home(shard);
-    loop_stop(shard->loop);
+    if (shard->has_thread)
+        loop_stop(shard->loop);
 }
 
 /*
@@ -225,14 +232,15 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-static uint64_t shard_turn(void *owner, uint64_t now_ms)
+uint64_t shard_turn(void *owner, uint64_t now_ms)
 {
     struct shard *shard = owner;
     shard->now_ms       = now_ms;
-    uint64_t dns_ms     = dns_turn(shard->dns, now_ms);
+    uint64_t dns_ms     = shard->dns == NULL ? LOOP_NEVER : dns_turn(shard->dns, now_ms);
     take_orders(shard);
     take_jobs(shard);
-    take_ready(shard);
+    if (shard->has_thread)
+        take_ready(shard);
     take_addresses(shard);
     fire_deadlines(shard);
     pools_lose_patience(shard);

@@ -17,8 +17,11 @@ struct job;
 struct mailbox;
 struct shard;
 
+enum { SHARD_CONN_KIND = 0x5e551047 };
+
 struct shard_config {
     unsigned index;
+    struct loop *loop; /* whose turns call shard_turn(); NULL: one of its own, for shard_run() */
     const struct deliver_settings
         *settings; /* the first; alive until it comes home by shard_tell() */
     struct dns_config dns;
@@ -29,6 +32,14 @@ struct shard_config {
 
 /* NULL with a sentence in 'error'. */
 struct shard *shard_open(const struct shard_config *config, struct buf *error);
+/*
+ * Without a thread: one turn, in a turn of that loop; returns when it wants the next.  Jobs that
+ * are given wake nobody then, nor do those that go home: it is called after the one, before the
+ * other.
+ */
+uint64_t shard_turn(void *shard, uint64_t now_ms);
+/* A conn of that loop is ready whose owner begins with SHARD_CONN_KIND.  Before shard_turn(). */
+void shard_on_ready(struct shard *shard, void *owner, unsigned ready, uint64_t now_ms);
 /* The thread's body: runs until SHARD_STOP is carried out.  'shard' is a struct shard. */
 void shard_run(void *shard);
 /* After the thread has ended. */

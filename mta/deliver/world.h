@@ -18,6 +18,7 @@ struct shard {
     struct rng rng;
     uint64_t now_ms;
     bool is_draining, is_stopping;
+    bool has_thread; /* and a loop of its own */
 
     struct mailbox *inbox, *orders;     /* from the engine */
     struct mailbox *home, *orders_home; /* to the engine */
