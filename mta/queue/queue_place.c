@@ -94,12 +94,13 @@ static void leave_site(struct queue *q, struct batch *b)
 
 void place_out(struct queue *q, struct batch *b)
 {
+    enum batch_state state = (enum batch_state)b->state;
     count_out(q, b, b->count);
-    if (b->state == BATCH_READY)
+    batch_set_state(b, BATCH_NOWHERE); /* first: other sites may be looked at now */
+    if (state == BATCH_READY)
         leave_site(q, b);
-    else if (b->state == BATCH_DEFERRED)
+    else if (state == BATCH_DEFERRED)
         heap_remove(&q->due, &b->due);
-    batch_set_state(b, BATCH_NOWHERE);
 }
 
 void place_waiting(struct queue *q, struct batch *b, bool at_front)
