@@ -129,8 +129,9 @@ static void put_limits(const struct site_limits *limits, struct buf *into)
                                       [POLICY_TLS_OPPORTUNISTIC] = "opportunistic",
                                       [POLICY_TLS_REQUIRED]      = "required"};
     char words[WORDS_BYTES];
-    buf_printf(into, "  %-10s connections %u, messages_per_connection %u, ", "limits",
-               limits->connections, limits->messages_per_connection);
+    buf_printf(into, "  %-10s connections %u, ", "limits", limits->connections);
+    if (limits->messages_per_connection > 0)
+        buf_printf(into, "messages_per_connection %u, ", limits->messages_per_connection);
     buf_printf(into, "recipients_per_transaction %u,\n", limits->recipients_per_transaction);
     buf_printf(into, "  %-10s idle %s, tls %s, ", "", words_duration(limits->idle_ms, words),
                tls[limits->tls]);

@@ -247,9 +247,9 @@ def test_a_proxy_that_lacks_the_bdat_it_offers():
 
 def test_a_host_that_loses_what_is_behind():
     sink = Sink(manner="drops what is behind")
-    with run(sink, 6, seconds=110) as rig:
+    with run(sink, 3, seconds=80) as rig:  # the third is behind the second, and half a minute later on its own
         no_attempt_was_in_vain(rig)
-        expect(rig.status()["stumbles"] == 2, rig.status())
+        expect(rig.status()["stumbles"] == 1 and rig.status()["moves"] == 1, rig.status())
 
 
 def test_exim_is_left_after_ten():

@@ -199,6 +199,42 @@ static void the_timer_follows_the_dialogue(void **state)
     assert_int_equal(smtp_client_timer(&c), SMTP_TIMER_END_OF_DATA);
 }
 
+/* RFC 2920 3.1: the content first, then MAIL, RCPT, and DATA last, as one group. */
+static void a_body_and_the_next_envelope_are_one_group(void **state)
+{
+    static struct smtp_client c;
+    struct span parts[SMTP_OUTPUT_PARTS];
+    struct envelope_rcpt rcpt = {"a@x.example", "", 0};
+    struct smtp_job job       = {
+              .envelope = {.sender = "", .envid = ""},
+                .rcpts = &rcpt, .rcpt_count = 1
+    };
+    (void)state;
+    smtp_client_init(&c, &plain);
+    smtp_client_feed(&c, span_of("220 x\r\n"));
+    smtp_client_wrote(&c, smtp_output_first(&c).len);
+    smtp_client_feed(&c, span_of("250-x\r\n250 PIPELINING\r\n"));
+    smtp_client_send(&c, &job);
+    smtp_client_wrote(&c, smtp_output_first(&c).len);
+    smtp_client_feed(&c, span_of("250 x\r\n250 x\r\n354 x\r\n"));
+    const struct span body[] = {SPAN("hi\r\n"), SPAN(""), SPAN(".\r\n")};
+    smtp_client_body(&c, body, 3, true);
+    assert_true((smtp_client_wants(&c) & SMTP_WANT_NEXT) != 0);
+    smtp_client_send(&c, &job);
+    assert_int_equal(smtp_client_output(&c, parts, SMTP_OUTPUT_PARTS), 3);
+    assert_true(span_is(parts[0], "hi\r\n") && span_is(parts[1], ".\r\n"));
+    assert_true(span_is(parts[2], "MAIL FROM:<>\r\nRCPT TO:<a@x.example>\r\nDATA\r\n"));
+    assert_int_equal(smtp_client_timer(&c), SMTP_TIMER_BLOCK);
+    smtp_client_wrote(&c, parts[0].len + parts[1].len);
+    assert_int_equal(smtp_client_timer(&c), SMTP_TIMER_END_OF_DATA);
+    smtp_client_wrote(&c, parts[2].len);
+    assert_int_equal(smtp_client_output(&c, parts, SMTP_OUTPUT_PARTS), 0);
+    smtp_client_feed(&c, span_of("250 x\r\n"));
+    struct smtp_result r;
+    assert_true(smtp_client_result(&c, &r));
+    assert_int_equal(smtp_client_timer(&c), SMTP_TIMER_BEHIND);
+}
+
 static void credentials_that_are_too_long_are_no_fault(void **state)
 {
     static char secret[SMTP_CREDENTIAL_BYTES_MAX + 2];
@@ -251,6 +287,7 @@ int main(void)
         cmocka_unit_test(a_full_envelope_drains),
         cmocka_unit_test(a_result_carries_the_text_of_its_reply),
         cmocka_unit_test(the_timer_follows_the_dialogue),
+        cmocka_unit_test(a_body_and_the_next_envelope_are_one_group),
         cmocka_unit_test(credentials_that_are_too_long_are_no_fault),
         cmocka_unit_test(a_long_credential_waits_for_the_challenge),
         cmocka_unit_test(each_verb_has_a_name),
