@@ -51,6 +51,8 @@ struct carried {
     struct envelope_rcpt *rcpts; /* kept for the next one */
     size_t rcpt_cap;
     struct render render;
+    struct body *body; /* instead of 'render', where other jobs send the same; NULL: not */
+    size_t body_at;    /* how much of it was given to the core */
 };
 
 struct session {

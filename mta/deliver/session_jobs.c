@@ -125,7 +125,9 @@ static void finish_oldest(struct session *s)
     struct job *job   = c->job;
     c->job            = NULL;
     c->is_settled     = false;
-    s->carried_head   = (s->carried_head + 1) % SMTP_FLIGHT_MAX;
+    body_give(c->body);
+    c->body         = NULL;
+    s->carried_head = (s->carried_head + 1) % SMTP_FLIGHT_MAX;
     s->carried_count--;
     if (c->may_move)
         give_back(s, job);
@@ -165,24 +167,55 @@ static bool fits_chunk(const struct session *s, size_t bytes, bool is_last)
     return !smtp_client_is_chunk(&s->smtp) || (bytes <= left && is_last == (bytes == left));
 }
 
+/* The next piece, rendered for this job alone. */
+static enum status render_piece(struct session *s, struct carried *c, struct span *piece,
+                                bool *is_last)
+{
+    struct shard *shard = s->shard;
+    if (!c->has_body)
+        render_init(&c->render, c->job->content, smtp_client_is_chunk(&s->smtp));
+    buf_clear(&shard->stuffed);
+    enum status status = render_next(&c->render, shard->scratch, &shard->stuffed, is_last);
+    *piece             = buf_span(&shard->stuffed);
+    return status;
+}
+
+/* The next piece of what all jobs of the message send. */
+static enum status take_piece(struct session *s, struct carried *c, struct span *piece,
+                              bool *is_last)
+{
+    struct shard *shard       = s->shard;
+    const struct body_key key = {c->job->message_id, smtp_client_is_chunk(&s->smtp)};
+    enum status status        = OK;
+    if (c->body == NULL) {
+        c->body_at = 0;
+        status = bodies_take(&shard->bodies, c->job->content, &key, shard->scratch, shard->now_ms,
+                             &c->body);
+    }
+    if (status != OK)
+        return status;
+    struct span rest = span_skip(buf_span(&c->body->bytes), c->body_at);
+    *piece           = span_first(rest, RENDER_PIECE_BYTES);
+    *is_last         = piece->len == rest.len;
+    c->body_at += piece->len;
+    return OK;
+}
+
 void session_give_body(struct session *s)
 {
     struct shard *shard = s->shard;
     struct carried *c   = CONTAINER_OF(smtp_client_body_job(&s->smtp), struct carried, smtp);
     bool is_last        = false;
-    if (!c->has_body)
-        render_init(&c->render, c->job->content, smtp_client_is_chunk(&s->smtp));
-    c->has_body = true;
-    buf_clear(&shard->stuffed);
-    enum status status = render_next(&c->render, shard->scratch, &shard->stuffed, &is_last);
-    if (status == OK && !fits_chunk(s, shard->stuffed.len, is_last))
+    bool is_shared      = c->job->has_siblings && c->job->content_bytes <= BODY_BYTES_MAX;
+    enum status status  = is_shared ? take_piece(s, c, &shard->piece, &is_last)
+                                    : render_piece(s, c, &shard->piece, &is_last);
+    c->has_body         = true;
+    if (status == OK && !fits_chunk(s, shard->piece.len, is_last))
         status = CORRUPT;
-    if (status != OK) {
+    if (status != OK)
         abandon_body(s, c, status);
-        return;
-    }
-    shard->piece = buf_span(&shard->stuffed);
-    smtp_client_body(&s->smtp, &shard->piece, 1, is_last);
+    else
+        smtp_client_body(&s->smtp, &shard->piece, 1, is_last);
 }
 
 /* --- how much more --- */

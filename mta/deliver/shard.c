@@ -19,6 +19,7 @@ struct shard *shard_open(const struct shard_config *config, struct buf *error)
     table_init(&shard->pools, rng_next(&shard->rng));
     table_init(&shard->groups, rng_next(&shard->rng));
     peers_init(&shard->peers, rng_next(&shard->rng));
+    bodies_init(&shard->bodies, rng_next(&shard->rng));
 
     shard->has_thread        = config->loop == NULL;
     shard->loop              = shard->has_thread ? loop_open(shard_turn, shard) : config->loop;
@@ -49,6 +50,7 @@ void shard_close(struct shard *shard)
     if (shard->tls_required != NULL)
         tls_context_release(shard->tls_required);
     peers_release(&shard->peers);
+    bodies_release(&shard->bodies);
     table_release(&shard->pools);
     table_release(&shard->groups);
     buf_release(&shard->stuffed);
@@ -249,5 +251,6 @@ uint64_t shard_turn(void *owner, uint64_t now_ms)
     empty_graves(shard);
     pools_sweep(shard);
     stop_if_empty(shard);
+    dns_ms = earlier(dns_ms, bodies_turn(&shard->bodies, now_ms));
     return earlier(dns_ms, earlier(next_of(&shard->deadlines), next_of(&shard->patience)));
 }

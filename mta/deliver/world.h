@@ -4,6 +4,7 @@
 #include "mta/base/heap.h"
 #include "mta/base/rng.h"
 #include "mta/base/table.h"
+#include "mta/deliver/bodies.h"
 #include "mta/deliver/peers.h"
 #include "mta/deliver/render.h"
 #include "mta/deliver/shard.h"
@@ -35,6 +36,7 @@ struct shard {
     struct list sessions;  /* all that live */
     struct list graves;    /* sessions that died in this turn */
     struct peers peers;
+    struct bodies bodies;
     struct shard_stats stats;
 
     struct buf stuffed;               /* a piece of body on its way to the wire */

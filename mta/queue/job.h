@@ -79,6 +79,7 @@ struct job {
     void *content;
     uint64_t content_bytes;
     uint64_t message_id;
+    bool has_siblings; /* the message has other recipients: its content is sent more than once */
     unsigned attempts; /* the fewest tries that any of its recipients has had before */
     bool is_probe;
     unsigned window; /* sessions the site may have at this moment.  More jobs than that may be out:

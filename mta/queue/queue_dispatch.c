@@ -248,6 +248,7 @@ static void address_job(struct job *job, struct site *s, struct message *m)
     job->content       = m->content;
     job->content_bytes = m->content_bytes;
     job->message_id    = m->id;
+    job->has_siblings  = m->rcpt_count > job->rcpt_count;
     job->site          = s;
     job->site_id       = s->id;
     job->shard         = s->shard;
