@@ -14,6 +14,7 @@ enum {
     RECOVERED_COST_MAX     = 4000, /* in one turn, in recipients: about 5 ms */
     RECOVERED_MESSAGE_COST = 8,    /* what a message takes beside them */
     LOG_BYTES_KEPT         = 1 << 20,
+    MEMORY_KEPT_BYTES      = 64 << 20, /* a queue that never held more is not worth a call */
 };
 
 /* --- the parts of a turn --- */
@@ -290,6 +291,18 @@ static uint64_t turn_shard(struct engine *e)
     return e->has_inner_shard ? shard_turn(e->shards[0].shard, e->now_ms) : LOOP_NEVER;
 }
 
+/* After a large mailing, in a few steps: each time half of what the queue held has gone. */
+static void give_memory_back(struct engine *e)
+{
+    size_t bytes = queue_memory_bytes(e->queue);
+    if (bytes > e->memory_peak)
+        e->memory_peak = bytes;
+    if (e->memory_peak <= MEMORY_KEPT_BYTES || bytes > e->memory_peak / 2)
+        return;
+    mem_give_back();
+    e->memory_peak = bytes;
+}
+
 static uint64_t engine_turn(void *owner, uint64_t now_ms)
 {
     struct engine *e = owner;
@@ -318,6 +331,7 @@ static uint64_t engine_turn(void *owner, uint64_t now_ms)
     keep_earlier(&next, turn_spool(e));
     keep_earlier(&next, engine_move_stop(e));
     flush_log(e);
+    give_memory_back(e);
     return next;
 }
 

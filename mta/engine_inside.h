@@ -54,6 +54,7 @@ struct engine {
     uint64_t now_ms, wall_ms; /* of this turn */
     uint64_t stop_at_ms;      /* when the phase goes on, whatever is still underway */
     size_t jobs_out;
+    size_t memory_peak; /* of the queue, since memory was given back */
     bool has_recovered;
     int exit_code;
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "mta/base/mem.h"
 #include "mta/base/fault.h"
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,4 +33,9 @@ char *mem_text(const char *text)
 {
     size_t bytes = strlen(text) + 1;
     return memcpy(mem_new(bytes), text, bytes);
+}
+
+void mem_give_back(void)
+{
+    (void)malloc_trim(0);
 }

@@ -148,3 +148,7 @@ void sim_mem_disclose_product(void)
     while ((link = list_take(&blocks[SIDE_PRODUCT])) != NULL)
         link->next = link->prev = NULL; /* nothing points to it any more */
 }
+
+void mem_give_back(void)
+{
+}
