@@ -378,12 +378,22 @@ static bool place_read(struct spool *s)
     return true;
 }
 
-/* Not while a report that ends one of its recipients is on its way: the checkpoint would stand
- * behind it, and not know of it. */
+/* Not while a report that ends one of its recipients is on its way, or others join: the checkpoint
+ * would stand behind it, and not know of it. */
 static bool may_ask(const struct spool *s)
 {
     return s->compact.phase == COMPACT_ASK && !s->txn.is_active && !log_is_broken(&s->log) &&
-           s->compact.move->stored->ends_on_the_way == 0;
+           s->compact.move->stored->ends_on_the_way == 0 &&
+           s->compact.move->stored->joins_on_the_way == 0;
+}
+
+bool compact_waits_for(const struct spool *s, const struct stored *stored)
+{
+    const struct move *move = s->compact.move;
+    if (s->compact.phase != COMPACT_ASK || move->stored != stored)
+        return false;
+    return move->ranges == NULL ? stored->rcpt_count <= LAST_ASKS_MAX * MOVE_RANGE_RCPTS
+                                : move->due_count <= LAST_ASKS_MAX;
 }
 
 bool compact_turn(struct spool *s)
@@ -443,6 +453,7 @@ static void begin_checkpoint(struct spool *s)
     struct move *move = c->move;
     struct buf stream = {0}, *rest;
     size_t rest_count;
+    move->covered = move->stored->piece_count;
     move_put_stream(move, &stream, &rest, &rest_count);
     seek_again(c); /* the move is the txn's now */
     c->on_the_way++;
@@ -473,6 +484,12 @@ void compact_touch(struct stored *stored, uint32_t rcpt)
 {
     if (stored->move != NULL)
         move_touch(stored->move, rcpt);
+}
+
+void compact_grow(struct stored *stored, uint32_t first)
+{
+    if (stored->move != NULL)
+        move_grow(stored->move, first);
 }
 
 void compact_on_placed(struct spool *s, struct move *move)

@@ -43,6 +43,8 @@ struct compact {
 
 /* Something was noted about a recipient: what the engine said of it is out of date. */
 void compact_touch(struct stored *stored, uint32_t rcpt);
+/* Recipients from 'first' on have joined. */
+void compact_grow(struct stored *stored, uint32_t first);
 /* A bounded piece of work; returns whether it can go on at once. */
 bool compact_turn(struct spool *s);
 /* Fills in what is to be read; false: nothing. */
@@ -56,6 +58,8 @@ void compact_settle(struct spool *s, struct group *group);
 void compact_fail(struct spool *s, struct group *group);
 /* What is in hand, and what is on its way into the log, is off. */
 void compact_cancel(struct spool *s);
+/* It is about to ask for the state of this message: who joins it must wait for a moment. */
+bool compact_waits_for(const struct spool *s, const struct stored *stored);
 /* The message, or the draft, is about to go. */
 void compact_forget(struct spool *s, struct stored *stored);
 void compact_forget_draft(struct spool *s, struct draft *draft);

@@ -42,9 +42,29 @@ static struct draft *first_of(const struct spool *s, enum draft_state state)
     return draft_at(list_first(&s->drafts[state]));
 }
 
+/* It joins no more. */
+static void undo_join(struct draft *d)
+{
+    struct stored *stored = stored_find(&d->spool->index, d->id);
+    pieces_drop_live(d->pieces, d->piece_count);
+    d->piece_count = 0;
+    if (!d->is_counted || stored == NULL)
+        return; /* NULL: the message was lost with it */
+    d->is_counted = false;
+    stored->joins--;
+    if (d->state == DRAFT_FLYING) {
+        stored->joins_on_the_way--;
+        stored->joining -= d->rcpt_count;
+    }
+    if (stored->is_durable)
+        spool_let_go(d->spool, stored);
+}
+
 /* Nothing it has in the log is needed any more. */
 static void undo(struct draft *d)
 {
+    if (d->is_join)
+        undo_join(d);
     compact_forget_draft(d->spool, d);
     extents_drop_live(d->extents, d->extent_count);
     d->extent_count = 0;
@@ -60,6 +80,7 @@ static void draft_free(struct draft *d)
     list_remove(&d->link);
     mem_free(d->extents);
     mem_free(d->ends);
+    mem_free(d->pieces);
     buf_release(&d->pending);
     buf_release(&d->front);
     d->kind = 0;
@@ -235,8 +256,31 @@ void draft_commit(struct draft *d, const struct spool_entry *entry,
         draft_fail(d, DRAFT_ENDED, d->status);
         return;
     }
+    d->stored->is_open = entry->is_open;
     put_front(d, entry, rcpts, ends);
     keep_ends(d, ends);
+    enter(d, DRAFT_QUEUED);
+}
+
+void draft_join(struct draft *d, uint64_t id, const struct envelope_rcpt *rcpts, size_t rcpt_count)
+{
+    struct stored *stored = stored_find(&d->spool->index, id);
+    must(d->kind == DRAFT_KIND && d->state == DRAFT_OPEN && d->bytes == 0);
+    must(rcpt_count > 0 && rcpt_count <= PAYLOAD_RCPTS_MAX);
+    d->id         = id;
+    d->is_join    = true;
+    d->rcpt_count = (uint32_t)rcpt_count;
+    if (d->status == OK && (stored == NULL || !stored->is_open))
+        d->status = IO_ERROR; /* its commit was refused, and nobody has heard of it yet */
+    if (d->status != OK) {
+        draft_fail(d, DRAFT_ENDED, d->status);
+        return;
+    }
+    d->is_counted = true;
+    stored->joins++;
+    payload_put_rcpts_head(&d->front, d->rcpt_count, d->rcpt_count);
+    for (uint32_t i = 0; i < d->rcpt_count; i++)
+        payload_put_fresh_rcpt(&d->front, i, &rcpts[i]);
     enter(d, DRAFT_QUEUED);
 }
 
@@ -251,8 +295,29 @@ static void put_content(struct draft *d, struct buf *stream)
     }
 }
 
+/* Which recipients they are is known only now: those before may have been refused. */
+static enum status place_join(struct draft *d)
+{
+    struct spool *s       = d->spool;
+    struct stored *stored = stored_find(&s->index, d->id);
+    struct buf stream     = {0};
+    if (stored == NULL)
+        return IO_ERROR; /* its commit was refused */
+    uint32_t first = stored->rcpt_count + stored->joining;
+    if (first > PAYLOAD_RCPTS_MAX - d->rcpt_count)
+        return NO_SPACE;
+    if (compact_waits_for(s, stored))
+        return AGAIN; /* its checkpoint comes first, or might never come */
+    payload_put_joins_head(&stream, first);
+    buf_put(&stream, buf_span(&d->front));
+    txn_begin(&s->txn, RECORD_APPEND, d->id, &stream, d);
+    return OK;
+}
+
 static enum status place_draft(struct draft *d)
 {
+    if (d->is_join)
+        return place_join(d);
     struct spool *s    = d->spool;
     enum status status = place_pending(d, true);
     if (status != OK)
@@ -285,15 +350,30 @@ static void finish_ends(struct draft *d, bool is_durable)
             continue;
         must(about->ends_on_the_way > 0);
         about->ends_on_the_way--;
-        if (is_durable && stored_end(about, d->ends[i].rcpt) && about->live == 0)
-            spool_forget(d->spool, about);
+        if (is_durable && stored_end(about, d->ends[i].rcpt))
+            spool_let_go(d->spool, about);
     }
+}
+
+static void join_on_placed(struct draft *d, struct place *pieces, size_t count)
+{
+    struct stored *stored = stored_find(&d->spool->index, d->id);
+    must(stored != NULL);
+    d->pieces      = pieces;
+    d->piece_count = count;
+    stored->joining += d->rcpt_count;
+    stored->joins_on_the_way++;
+    enter(d, DRAFT_FLYING);
 }
 
 void draft_on_placed(struct draft *d)
 {
     size_t count;
     struct place *pieces = txn_finish(&d->spool->txn, &count);
+    if (d->is_join) {
+        join_on_placed(d, pieces, count);
+        return;
+    }
     stored_set_pieces(d->stored, pieces, count);
     d->stored->oldest = pieces[0].segment->id;
     begin_ends(d, pieces[count - 1].segment);
@@ -338,7 +418,29 @@ void drafts_place(struct spool *s)
 
 /* --- how it ended --- */
 
-static void settle(struct draft *d)
+static void settle_join(struct draft *d)
+{
+    struct stored *stored = stored_find(&d->spool->index, d->id);
+    must(stored != NULL && stored->is_durable && stored->joining >= d->rcpt_count);
+    stored->joining -= d->rcpt_count;
+    stored_extend(stored, d->rcpt_count);
+    compact_grow(stored, stored->rcpt_count - d->rcpt_count);
+    stored_add_pieces(stored, d->pieces, d->piece_count);
+    d->piece_count = 0; /* they are the message's now */
+    d->spool->counted.appends++;
+}
+
+/* The engine knows those who joined: it can be asked of them. */
+static void take_join(struct draft *d)
+{
+    struct stored *stored = stored_find(&d->spool->index, d->id);
+    must(stored != NULL && d->is_counted);
+    d->is_counted = false;
+    stored->joins--;
+    stored->joins_on_the_way--;
+}
+
+static void settle_commit(struct draft *d)
 {
     struct spool *s       = d->spool;
     struct stored *stored = d->stored;
@@ -347,6 +449,14 @@ static void settle(struct draft *d)
     d->extent_count       = 0; /* they are the message's now */
     s->counted.commits++;
     finish_ends(d, true);
+}
+
+static void settle(struct draft *d)
+{
+    if (d->is_join)
+        settle_join(d);
+    else
+        settle_commit(d);
     enter(d, DRAFT_ENDED);
     if (d->is_abandoned)
         draft_free(d);
@@ -441,7 +551,9 @@ struct draft *spool_take_committed(struct spool *s, enum status *status, struct 
     enter(d, DRAFT_TAKEN);
     *status  = d->status;
     *content = NULL;
-    if (d->status == OK) {
+    if (d->status == OK && d->is_join) {
+        take_join(d);
+    } else if (d->status == OK) {
         d->stored->is_known = true;
         *content            = content_hold(d->stored->content);
         d->stored           = NULL;

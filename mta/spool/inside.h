@@ -3,7 +3,7 @@
  * The spool from inside: what its files share.  Each part has its own noun; this is where they
  * meet.
  *
- *     draft --> txn --> log --> disk thread        mail and facts go down
+ *     draft --> txn --> log --> disk thread        mail, joins and facts go down
  *     facts ------------^
  *     keeper: files made and unlinked ahead of need      compact: what is live moves forward
  */
@@ -55,9 +55,13 @@ struct draft {
     uint32_t rcpt_count;
     struct spool_end *ends;
     size_t end_count;
-    struct stored *stored; /* from FLYING on */
-    bool is_moving;        /* compaction reads some of it */
-    bool is_abandoned;     /* aborted while it was on its way */
+    struct stored *stored; /* of a commit: from QUEUED on, until it is taken or lost */
+    bool is_join;          /* recipients for a message that exists */
+    bool is_counted;       /* in its 'joins' */
+    struct place *pieces;  /* of a join, in the log and not durable */
+    size_t piece_count;
+    bool is_moving;    /* compaction reads some of it */
+    bool is_abandoned; /* aborted while it was on its way */
 };
 
 struct alarms {
@@ -107,8 +111,8 @@ struct spool {
 /* --- spool.c --- */
 
 __attribute__((format(printf, 2, 3))) void spool_alarm(struct spool *s, const char *format, ...);
-/* The message has no live recipients: it is gone from the spool. */
-void spool_forget(struct spool *s, struct stored *stored);
+/* Forgets it if nobody is left, and nobody can come. */
+void spool_let_go(struct spool *s, struct stored *stored);
 /* Takes back what the disk thread has done. */
 void spool_take_done(struct spool *s);
 /* The stream that is on its way goes on: nothing may come between its pieces. */

@@ -52,14 +52,25 @@ void move_drop(struct move *move)
     move_free(move);
 }
 
+static void replace_pieces(struct stored *stored, struct move *move)
+{
+    struct place *old = stored->pieces;
+    size_t count      = stored->piece_count;
+    stored->pieces    = NULL;
+    stored_set_pieces(stored, move->pieces, move->piece_count);
+    if (count > move->covered)
+        stored_add_pieces(stored, old + move->covered, count - move->covered);
+    mem_free(old);
+    move->pieces      = NULL;
+    move->piece_count = 0;
+}
+
 void move_settle(struct move *move)
 {
     struct stored *stored = move->stored;
     drop_live(move);
     stored_leave(stored);
-    stored_set_pieces(stored, move->pieces, move->piece_count);
-    move->pieces      = NULL;
-    move->piece_count = 0;
+    replace_pieces(stored, move);
     content_relayout(stored->content, layout_new(move->extents, move->extent_count));
     stored_settle(stored);
     move_free(move);
@@ -92,10 +103,14 @@ static void set_due(struct move *move, size_t range)
     move->ranges[range].is_due = true;
 }
 
+static size_t ranges_for(size_t rcpts)
+{
+    return (rcpts + MOVE_RANGE_RCPTS - 1) / MOVE_RANGE_RCPTS;
+}
+
 static void begin_ranges(struct move *move)
 {
-    size_t rcpts      = move->stored->rcpt_count;
-    move->range_count = (rcpts + MOVE_RANGE_RCPTS - 1) / MOVE_RANGE_RCPTS;
+    move->range_count = ranges_for(move->stored->rcpt_count);
     move->ranges      = mem_new_array(move->range_count, sizeof *move->ranges);
     for (size_t i = 0; i < move->range_count; i++)
         set_due(move, i);
@@ -149,6 +164,19 @@ void move_touch(struct move *move, uint32_t rcpt)
 {
     if (move->ranges != NULL && rcpt < move->stored->rcpt_count)
         set_due(move, rcpt / MOVE_RANGE_RCPTS);
+}
+
+void move_grow(struct move *move, uint32_t first)
+{
+    size_t had = move->range_count;
+    if (move->ranges == NULL)
+        return;
+    move->range_count = ranges_for(move->stored->rcpt_count);
+    move->ranges      = mem_resize(move->ranges, move->range_count * sizeof *move->ranges);
+    for (size_t i = had; i < move->range_count; i++)
+        move->ranges[i] = (struct move_range){0};
+    for (size_t i = first / MOVE_RANGE_RCPTS; i < move->range_count; i++)
+        set_due(move, i);
 }
 
 void move_check_ranges(struct move *move)

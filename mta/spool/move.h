@@ -23,6 +23,7 @@ struct move {
     size_t extent_count;
     struct place *pieces;
     size_t piece_count;
+    size_t covered;            /* of the message's old pieces: who joined later stays where he is */
     struct buf entry;          /* as it stands in the stream */
     struct move_range *ranges; /* NULL: the engine was not asked yet */
     size_t range_count, due_count, next_range;
@@ -45,6 +46,8 @@ bool move_put_range(struct move *move, const uint32_t *indexes, const struct spo
                     size_t count);
 /* Something was noted about the recipient. */
 void move_touch(struct move *move, uint32_t rcpt);
+/* Recipients from 'first' on have joined the message. */
+void move_grow(struct move *move, uint32_t first);
 /* Ranges where others have ended since, without a note, are due again. */
 void move_check_ranges(struct move *move);
 /* The stream of its checkpoint; the txn takes it in parts. */

@@ -91,7 +91,7 @@ static uint8_t read_below(struct reader *r, unsigned bound)
 
 /* --- entry --- */
 
-enum { ENTRY_REPORT = 1, ENTRY_8BIT = 2, ENTRY_UTF8 = 4, ENTRY_FLAGS_END = 8 };
+enum { ENTRY_REPORT = 1, ENTRY_8BIT = 2, ENTRY_UTF8 = 4, ENTRY_OPEN = 8, ENTRY_FLAGS_END = 16 };
 
 void payload_put_entry(struct buf *into, const struct spool_entry *entry)
 {
@@ -101,7 +101,7 @@ void payload_put_entry(struct buf *into, const struct spool_entry *entry)
     put64(into, entry->expire_wall_ms);
     put8(into,
          (uint8_t)((entry->is_report ? ENTRY_REPORT : 0) | (envelope->is_8bit ? ENTRY_8BIT : 0) |
-                   (envelope->needs_utf8 ? ENTRY_UTF8 : 0)));
+                   (envelope->needs_utf8 ? ENTRY_UTF8 : 0) | (entry->is_open ? ENTRY_OPEN : 0)));
     put8(into, (uint8_t)envelope->ret);
     put_text(into, span_of(envelope->sender));
     put_text(into, span_of(envelope->envid));
@@ -119,6 +119,7 @@ bool payload_read_entry(struct reader *r, struct payload_entry *entry)
     entry->is_report       = flags & ENTRY_REPORT;
     entry->is_8bit         = flags & ENTRY_8BIT;
     entry->needs_utf8      = flags & ENTRY_UTF8;
+    entry->is_open         = flags & ENTRY_OPEN;
     entry->ret             = (enum envelope_ret)read_below(r, RET_HDRS + 1);
     entry->sender          = read_text(r);
     entry->envid           = read_text(r);
@@ -245,6 +246,23 @@ bool payload_read_rcpt(struct reader *r, struct payload_rcpt *rcpt)
     };
     if (form == RCPT_WITH_FATE)
         read_fate(r, &rcpt->fate);
+    return !r->is_bad;
+}
+
+/* --- joins --- */
+
+void payload_put_joins_head(struct buf *into, uint32_t first)
+{
+    put32(into, first);
+}
+
+bool payload_read_joins_head(struct reader *r, uint32_t *first, uint32_t *count)
+{
+    uint32_t total;
+    *first = read32(r);
+    if (!payload_read_rcpts_head(r, &total, count) || *count == 0 || *count != total ||
+        *first > PAYLOAD_RCPTS_MAX - *count)
+        r->is_bad = true;
     return !r->is_bad;
 }
 

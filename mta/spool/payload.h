@@ -4,7 +4,8 @@
  * its length (16 bits) and its bytes.
  *
  * A message is a transaction: one stream of bytes in the order entry, rcpts, ends, content, cut
- * into records of at most PAYLOAD_PIECE_BYTES.  Reading trusts nothing: a reader that meets
+ * into records of at most PAYLOAD_PIECE_BYTES.  Recipients who join it are one too: joins head,
+ * rcpts.  Reading trusts nothing: a reader that meets
  * anything else turns bad, gives zeros and empty spans from then on, and its result is thrown away.
  */
 #pragma once
@@ -38,7 +39,7 @@ void payload_put_entry(struct buf *into, const struct spool_entry *entry);
 /* Texts are spans into the stream, in the order of struct spool_entry. */
 struct payload_entry {
     uint64_t id, arrival_wall_ms, expire_wall_ms;
-    bool is_report, is_8bit, needs_utf8;
+    bool is_report, is_8bit, needs_utf8, is_open;
     enum envelope_ret ret;
     struct span sender, envid, flow, message_id;
     size_t bytes; /* of the entry in the stream */
@@ -69,6 +70,12 @@ struct payload_rcpt {
     struct payload_fate fate;
 };
 bool payload_read_rcpt(struct reader *r, struct payload_rcpt *rcpt);
+
+/* --- those who join a message --- */
+
+/* 'first': the index of the first of 'count' fresh recipients, whose own indexes count from 0. */
+void payload_put_joins_head(struct buf *into, uint32_t first);
+bool payload_read_joins_head(struct reader *r, uint32_t *first, uint32_t *count);
 
 void payload_put_ends(struct buf *into, const struct spool_end *ends, size_t count);
 bool payload_read_ends_head(struct reader *r, uint32_t *count);

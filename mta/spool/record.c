@@ -100,7 +100,8 @@ enum record_look record_parse(struct span in, uint64_t segment, struct record *r
 {
     *bytes = RECORD_HEADER_BYTES;
     if (in.len >= RECORD_HEADER_BYTES &&
-        (record_version(in) != RECORD_VERSION || !is_header(in.at, segment)))
+        (record_version(in) < RECORD_VERSION_OLDEST || record_version(in) > RECORD_VERSION ||
+         !is_header(in.at, segment)))
         return RECORD_BAD;
     if (in.len < RECORD_HEADER_BYTES)
         return RECORD_SHORT;

@@ -20,13 +20,15 @@
     X(COMMIT, 4, "commit")         /* the end of a transaction: it is a message now */             \
     X(CHECKPOINT, 5, "checkpoint") /* the same, of a message that was one before */                \
     X(OUTCOMES, 6, "outcomes")                                                                     \
-    X(LOST, 7, "lost content") /* in place of a chunk that compaction could not read */
+    X(LOST, 7, "lost content") /* in place of a chunk that compaction could not read */            \
+    X(APPEND, 8, "append")     /* the end of a transaction whose recipients join a message */
 #define RECORD_TYPE(id, number, text) RECORD_##id = (number),
 enum record_type { RECORD_TYPES(RECORD_TYPE) };
 #undef RECORD_TYPE
 
 enum {
-    RECORD_VERSION           = 1,
+    RECORD_VERSION           = 2, /* 1 had no APPEND, and is read as well */
+    RECORD_VERSION_OLDEST    = 1,
     RECORD_HEADER_BYTES      = 40,
     RECORD_CHECKSUM_BYTES    = 8,
     RECORD_ALIGN_BYTES       = 8,

@@ -135,7 +135,7 @@ static enum status check_version(const struct files *f, const struct found *foun
     unsigned version = record_version(beginning);
     struct scanned record;
     struct scan scan;
-    if (version == 0 || version == RECORD_VERSION)
+    if (version <= RECORD_VERSION)
         return OK;
     scan_init(&scan, found->segment->file, found->segment->id);
     bool is_ours = scan_next(&scan, &record);

@@ -39,9 +39,13 @@ struct taking {
     bool is_active;
     struct stored *stored; /* NULL: it has ended meanwhile */
     size_t piece;          /* the next record to be read */
+    size_t pieces_end;     /* those of the message's own stream first, then also of who joined */
     size_t at;             /* decoded, of the stream that was read */
     uint32_t next;         /* the first recipient that has not been given */
+    uint32_t base;         /* indexes of the rows count from here */
     uint32_t rows_left;
+    struct payload_rcpt row; /* the next one */
+    size_t row_bytes;
 };
 
 struct recover {

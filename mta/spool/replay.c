@@ -6,6 +6,7 @@
 #include "mta/mail/msgid.h"
 #include "mta/spool/inside.h"
 #include <stdlib.h>
+#include <string.h>
 
 enum { GROWTH_MIN = 16, TRANSACTION_BYTES_MAX = 1 << 30 };
 
@@ -135,10 +136,22 @@ static void forget(struct replay *replay, struct stored *stored)
         apply_late(replay, late); /* it was whole: it could end */
 }
 
+static void on_all_ended(struct replay *replay, struct stored *stored)
+{
+    if (!stored->is_open) {
+        forget(replay, stored);
+        return;
+    }
+    struct late_ends *late = stored->is_incomplete ? late_of(replay, stored->id) : NULL;
+    drop_fates(stored);
+    if (late != NULL)
+        apply_late(replay, late);
+}
+
 static void end_one(struct replay *replay, struct stored *stored, uint32_t rcpt)
 {
     if (stored_end(stored, rcpt) && stored->live == 0)
-        forget(replay, stored);
+        on_all_ended(replay, stored);
 }
 
 static void on_ends(struct replay *replay, struct found *in, uint64_t id, struct reader *r,
@@ -164,6 +177,7 @@ static void on_ends(struct replay *replay, struct found *in, uint64_t id, struct
 /* What a stream says, beside its recipients' addresses. */
 struct told {
     uint64_t id;
+    bool is_open;
     uint32_t total;
     struct span rcpts, ends; /* the stream from there on */
     uint32_t given;
@@ -224,16 +238,17 @@ static bool read_stream(const struct replay *replay, struct span stream, struct 
     if (!payload_read_entry(&r, &entry) ||
         !payload_read_rcpts_head(&r, &told->total, &told->given) || told->total == 0)
         return false;
-    told->id    = entry.id;
-    told->rcpts = r.rest;
+    told->id      = entry.id;
+    told->is_open = entry.is_open;
+    told->rcpts   = r.rest;
     if (!skip_rcpts(&r, told))
         return false;
     told->ends = r.rest;
     return skip_ends(&r) && read_content(replay, &r, told);
 }
 
-/* A checkpoint tells only of those who have not ended. */
-static void end_the_others(struct replay *replay, struct stored *stored, const struct told *told)
+/* A checkpoint tells of those who have not ended, and only of them. */
+static void take_states(struct replay *replay, struct stored *stored, const struct told *told)
 {
     struct reader r = {told->rcpts, false};
     struct payload_rcpt rcpt;
@@ -243,10 +258,12 @@ static void end_the_others(struct replay *replay, struct stored *stored, const s
         uint32_t until = is_one ? rcpt.index : told->total;
         for (; next < until; next++)
             (void)stored_end(stored, next);
+        if (is_one)
+            stored_revive(stored, next);
         next = until + 1;
     }
     if (stored->live == 0)
-        forget(replay, stored);
+        on_all_ended(replay, stored);
 }
 
 static void set_content(struct replay *replay, struct stored *stored, const struct told *told)
@@ -272,6 +289,7 @@ static void on_commit(struct replay *replay, struct found *in, const struct told
     struct stored *stored = stored_new(&s->index, told->id, told->total);
     struct reader ends    = {told->ends, false};
     stored->oldest        = replay->pieces[0].segment->id;
+    stored->is_open       = told->is_open;
     set_content(replay, stored, told);
     on_ends(replay, in, told->id, &ends, !told->is_whole);
 }
@@ -280,7 +298,9 @@ static void on_checkpoint(struct replay *replay, const struct told *told)
 {
     struct spool *s       = replay->spool;
     struct stored *stored = stored_find(&s->index, told->id);
-    bool is_known         = stored != NULL && stored->rcpt_count == told->total;
+    if (stored != NULL && stored->rcpt_count < told->total) /* who joined: those records are gone */
+        stored_extend(stored, told->total - stored->rcpt_count);
+    bool is_known = stored != NULL && stored->rcpt_count == told->total;
     if (told->id > s->recover.report.last_id)
         s->recover.report.last_id = told->id;
     if (stored != NULL && !is_known) {
@@ -291,6 +311,7 @@ static void on_checkpoint(struct replay *replay, const struct told *told)
         stored         = stored_new(&s->index, told->id, told->total);
         stored->oldest = replay->pieces[0].segment->id;
     }
+    stored->is_open = told->is_open;
     if (!is_known || told->is_whole || stored->is_incomplete) {
         struct late_ends *late = is_known && told->is_whole ? late_of(replay, told->id) : NULL;
         set_content(replay, stored, told);
@@ -298,7 +319,40 @@ static void on_checkpoint(struct replay *replay, const struct told *told)
         if (late != NULL)
             apply_late(replay, late);
     }
-    end_the_others(replay, stored, told);
+    take_states(replay, stored, told);
+}
+
+/* The indexes count from 0. */
+static bool read_joins(struct span stream, uint32_t *first, uint32_t *count)
+{
+    struct reader r = {stream, false};
+    struct payload_rcpt rcpt;
+    if (!payload_read_joins_head(&r, first, count))
+        return false;
+    for (uint32_t i = 0; i < *count; i++)
+        if (!payload_read_rcpt(&r, &rcpt) || rcpt.index != i)
+            return false;
+    return r.rest.len == 0;
+}
+
+/* Without a message they joined one that is over.  Those before them that no record tells of had
+ * ended, or a checkpoint tells of them later. */
+static bool on_append(struct replay *replay)
+{
+    uint32_t first, count;
+    struct stored *stored = stored_find(&replay->spool->index, replay->gathering_id);
+    if (!read_joins(buf_span(&replay->stream), &first, &count))
+        return false;
+    if (stored == NULL)
+        return true;
+    if (first < stored->rcpt_count)
+        return false;
+    uint32_t missing = stored->rcpt_count;
+    stored_extend(stored, first - missing + count);
+    for (; missing < first; missing++)
+        (void)stored_end(stored, missing);
+    stored_add_pieces(stored, replay->pieces, replay->piece_count);
+    return true;
 }
 
 static void drop_gathered(struct replay *replay)
@@ -346,10 +400,14 @@ static bool gather_next(struct replay *replay, struct found *in, const struct sc
 static void finish_stream(struct replay *replay, struct found *in, const struct scanned *found)
 {
     struct told told = {0};
-    bool is_good =
-        read_stream(replay, buf_span(&replay->stream), &told) && told.id == replay->gathering_id;
+    bool is_append   = found->record.type == RECORD_APPEND;
+    bool is_good     = is_append ? on_append(replay)
+                                 : read_stream(replay, buf_span(&replay->stream), &told) &&
+                                   told.id == replay->gathering_id;
     if (!is_good)
         count_corrupt(replay, in, found, "makes no sense");
+    else if (is_append)
+        ; /* done */
     else if (found->record.type == RECORD_COMMIT)
         on_commit(replay, in, &told);
     else
@@ -370,17 +428,28 @@ static void on_piece(struct replay *replay, struct found *in, const struct scann
 
 /* --- outcomes --- */
 
+/* Room for all; twice as much when it was not enough, as more may join. */
+static void make_fates(struct stored *stored)
+{
+    struct fates *fates = stored->fates;
+    uint32_t had = fates == NULL ? 0 : fates->count, needs = stored->rcpt_count;
+    if (needs <= had)
+        return;
+    if (needs < had * 2ULL)
+        needs = had * 2;
+    fates = mem_resize(fates, sizeof *fates + needs * sizeof fates->rows[0]);
+    memset(fates->rows + had, 0, (needs - had) * sizeof fates->rows[0]);
+    fates->count  = needs;
+    stored->fates = fates;
+}
+
 static void set_fate(struct replay *replay, struct stored *stored,
                      const struct payload_outcome *outcome)
 {
     const struct payload_fate *fate = &outcome->fate;
     if (outcome->rcpt >= stored->rcpt_count || stored_has_ended(stored, outcome->rcpt))
         return;
-    if (stored->fates == NULL) {
-        stored->fates =
-            mem_new(sizeof *stored->fates + stored->rcpt_count * sizeof stored->fates->rows[0]);
-        stored->fates->count = stored->rcpt_count;
-    }
+    make_fates(stored);
     stored->fates->rows[outcome->rcpt] =
         (struct fate){.next_wall_ms = fate->next_wall_ms,
                       .last_wall_ms = fate->last_wall_ms,
@@ -436,6 +505,7 @@ void replay_record(struct replay *replay, struct found *in, const struct scanned
     case RECORD_PART:
     case RECORD_COMMIT:
     case RECORD_CHECKPOINT:
+    case RECORD_APPEND:
         on_piece(replay, in, found);
         break;
     case RECORD_OUTCOMES:
@@ -461,16 +531,17 @@ static int by_message_id(const void *a, const void *b)
 }
 
 /* The commit is not whole and has not ended: neither it nor what should end with it has happened.
- */
+ * And those that nobody joined any more. */
 static void drop_lost(struct replay *replay)
 {
     struct list *next, *all = &replay->spool->index.all;
     for (struct list *n = list_first(all); n != NULL; n = next) {
         struct stored *stored = CONTAINER_OF(n, struct stored, link);
         next                  = list_next(all, n);
-        if (!stored->is_incomplete)
+        if (!stored->is_incomplete && stored->live > 0)
             continue;
-        tell_lost(replay->spool, stored);
+        if (stored->live > 0)
+            tell_lost(replay->spool, stored);
         drop_fates(stored);
         stored_free(&replay->spool->index, stored);
     }
@@ -489,6 +560,7 @@ static void queue_by_age(struct spool *s)
     for (i = 0; i < count; i++) {
         stored_settle(all[i]);
         all[i]->is_durable = true;
+        all[i]->is_open    = false;
         list_push(&s->recover.waiting, &all[i]->link);
         s->recover.report.messages++;
         s->recover.report.recipients += all[i]->live;

@@ -2,7 +2,8 @@
 /*
  * Replay: the meaning of records, one after the other, as the log was written.  A commit makes a
  * message, a checkpoint says it anew, outcomes change it; a message whose recipients have all ended
- * is forgotten at once.
+ * is forgotten at once, unless others might have joined it later: one that was open is kept, with
+ * nobody in it, to the end of the log.
  *
  * A commit whose content is not all there may still be fine: its segment may have been let go after
  * the message ended, which later records tell, or been replaced by a checkpoint.  So that is judged

@@ -151,8 +151,10 @@ uint64_t spool_oldest(const struct spool *s, const struct stored *stored)
     return stored->oldest;
 }
 
-void spool_forget(struct spool *s, struct stored *stored)
+void spool_let_go(struct spool *s, struct stored *stored)
 {
+    if (stored->live > 0 || stored->is_open || stored->joins > 0)
+        return;
     compact_forget(s, stored);
     recover_forget(&s->recover, stored);
     stored_leave(stored);
@@ -172,8 +174,18 @@ void spool_note(struct spool *s, uint64_t id, uint32_t rcpt, enum rcpt_state sta
     if (!log_is_broken(&s->log))
         facts_note(&s->facts, id, rcpt, &fate, spool_oldest(s, stored));
     compact_touch(stored, rcpt);
-    if (state == RCPT_ENDED && stored_end(stored, rcpt) && stored->live == 0)
-        spool_forget(s, stored);
+    if (state == RCPT_ENDED && stored_end(stored, rcpt))
+        spool_let_go(s, stored);
+}
+
+void spool_close_message(struct spool *s, uint64_t id)
+{
+    struct stored *stored = stored_find(&s->index, id);
+    if (stored == NULL)
+        return;
+    stored->is_open = false;
+    if (stored->is_durable)
+        spool_let_go(s, stored);
 }
 
 /* --- what the disk thread has done --- */
@@ -239,7 +251,7 @@ enum status spool_place_txn(struct spool *s)
     if (!s->txn.is_active)
         return OK;
     void *owner        = s->txn.owner;
-    bool is_draft      = s->txn.last_type == RECORD_COMMIT;
+    bool is_draft      = s->txn.last_type != RECORD_CHECKPOINT;
     enum status status = txn_place(&s->txn, &s->log);
     if (status == OK && is_draft)
         draft_on_placed(owner);
@@ -258,7 +270,7 @@ static void give_way(struct spool *s)
     enum status verdict = keeper_verdict(s);
     if (verdict == OK)
         return;
-    if (s->txn.last_type == RECORD_COMMIT)
+    if (s->txn.last_type != RECORD_CHECKPOINT)
         draft_fail(s->txn.owner, DRAFT_ENDED, verdict);
     else
         compact_cancel(s);

@@ -42,6 +42,7 @@ struct spool_entry {
     const char *flow;
     const char *message_id;
     bool is_report; /* made by ourselves: a DSN */
+    bool is_open;   /* transactions may join it, until spool_close_message() */
 };
 
 struct spool_rcpt {
@@ -111,10 +112,21 @@ struct spool_end {
 void draft_commit(struct draft *draft, const struct spool_entry *entry,
                   const struct envelope_rcpt *rcpts, size_t rcpt_count,
                   const struct spool_end *ends, size_t end_count);
+/*
+ * The same for recipients who join message 'id', which is open, instead of making a message:
+ * nothing was written to this draft.  OK: they are its last recipients, in the order of answers,
+ * and no content comes with it.  Refused: the message is as it was.  The message may still be on
+ * its way itself: if it is refused, so is who joins it.
+ */
+void draft_join(struct draft *draft, uint64_t id, const struct envelope_rcpt *rcpts,
+                size_t rcpt_count);
+/* Nobody joins it any more: it may go when its last recipient has ended.  Unknown ids are fine. */
+void spool_close_message(struct spool *spool, uint64_t id);
 void draft_set_owner(struct draft *draft,
                      void *owner); /* may be NULL when the client has gone meanwhile */
 void *draft_owner(const struct draft *draft);
-uint64_t draft_id(const struct draft *draft); /* entry->id, after draft_commit() */
+uint64_t
+draft_id(const struct draft *draft); /* of the message, after draft_commit() or draft_join() */
 
 /*
  * The next draft whose commit has ended; NULL when none.  OK: it survives any crash from now on,
@@ -127,7 +139,8 @@ struct draft *spool_take_committed(struct spool *spool, enum status *status,
 /* --- facts about recipients --- */
 
 /* Notes the state of recipient 'rcpt' of message 'id'; durable at the latest after
- * outcome_delay_ms.  When the last one has ENDED the message is gone from the spool. */
+ * outcome_delay_ms.  When the last one has ENDED, and the message is not open, it is gone from the
+ * spool. */
 void spool_note(struct spool *spool, uint64_t id, uint32_t rcpt, enum rcpt_state state,
                 uint16_t attempts, uint64_t next_wall_ms, const struct attempt *last);
 
@@ -162,7 +175,7 @@ bool spool_take_alarm(struct spool *spool, struct buf *sentence);
 
 struct spool_stats {
     uint64_t segments, bytes_used, bytes_live, bytes_free;
-    uint64_t commits, groups, syncs, bytes_written, outcomes;
+    uint64_t commits, appends, groups, syncs, bytes_written, outcomes;
     uint64_t commit_latency_us_last; /* reserved for metrics: 0 if not measured */
 };
 void spool_stats(const struct spool *spool, struct spool_stats *stats);

@@ -2,6 +2,7 @@
 #include "mta/spool/stored.h"
 #include "mta/base/fault.h"
 #include "mta/base/mem.h"
+#include <string.h>
 
 enum { WORD_BITS = 64 };
 
@@ -30,6 +31,11 @@ struct stored *stored_find(const struct index *index, uint64_t id)
     return node == NULL ? NULL : CONTAINER_OF(node, struct stored, by_id);
 }
 
+static size_t words_for(uint32_t rcpt_count)
+{
+    return ((size_t)rcpt_count + WORD_BITS - 1) / WORD_BITS;
+}
+
 struct stored *stored_new(struct index *index, uint64_t id, uint32_t rcpt_count)
 {
     if (stored_find(index, id) != NULL)
@@ -39,7 +45,8 @@ struct stored *stored_new(struct index *index, uint64_t id, uint32_t rcpt_count)
     stored->rcpt_count    = rcpt_count;
     stored->live          = rcpt_count;
     stored->oldest        = SEGMENT_NO_ID;
-    stored->ended = mem_new_array((rcpt_count + WORD_BITS - 1) / WORD_BITS, sizeof *stored->ended);
+    stored->ended_words   = words_for(rcpt_count);
+    stored->ended         = mem_new_array(stored->ended_words, sizeof *stored->ended);
     table_insert(&index->by_id, &stored->by_id, key_of(&stored->id));
     list_push(&index->all, &stored->link);
     return stored;
@@ -61,7 +68,17 @@ void stored_set_pieces(struct stored *stored, struct place *pieces, size_t count
 {
     mem_free(stored->pieces);
     stored->pieces      = pieces;
-    stored->piece_count = count;
+    stored->piece_count = stored->piece_cap = stored->own_pieces = count;
+}
+
+void stored_add_pieces(struct stored *stored, const struct place *pieces, size_t count)
+{
+    if (stored->piece_count + count > stored->piece_cap) {
+        stored->piece_cap = (stored->piece_count + count) * 2;
+        stored->pieces    = mem_resize(stored->pieces, stored->piece_cap * sizeof *stored->pieces);
+    }
+    for (size_t i = 0; i < count; i++)
+        stored->pieces[stored->piece_count++] = pieces[i];
 }
 
 /* --- live bytes --- */
@@ -138,6 +155,18 @@ bool stored_has_ended(const struct stored *stored, uint32_t rcpt)
     return stored->ended[rcpt / WORD_BITS] >> rcpt % WORD_BITS & 1;
 }
 
+void stored_extend(struct stored *stored, uint32_t count)
+{
+    size_t had = stored->ended_words, needs = words_for(stored->rcpt_count + count);
+    if (needs > had) {
+        stored->ended_words = needs > had * 2 ? needs : had * 2;
+        stored->ended = mem_resize(stored->ended, stored->ended_words * sizeof *stored->ended);
+        memset(stored->ended + had, 0, (stored->ended_words - had) * sizeof *stored->ended);
+    }
+    stored->rcpt_count += count;
+    stored->live += count;
+}
+
 bool stored_end(struct stored *stored, uint32_t rcpt)
 {
     if (rcpt >= stored->rcpt_count || stored_has_ended(stored, rcpt))
@@ -146,4 +175,12 @@ bool stored_end(struct stored *stored, uint32_t rcpt)
     must(stored->live > 0);
     stored->live--;
     return true;
+}
+
+void stored_revive(struct stored *stored, uint32_t rcpt)
+{
+    if (!stored_has_ended(stored, rcpt))
+        return;
+    stored->ended[rcpt / WORD_BITS] &= ~(1ULL << rcpt % WORD_BITS);
+    stored->live++;
 }

@@ -19,13 +19,19 @@ struct stored {
     uint64_t oldest; /* the first segment that may hold a commit or checkpoint of it */
     struct content *content;
     uint64_t *ended; /* a bit for each recipient */
+    size_t ended_words;
     uint32_t rcpt_count, live;
-    uint32_t ends_on_the_way; /* recipients that end when a commit in the log is durable */
-    struct place *pieces;     /* of its commit or checkpoint */
-    size_t piece_count;
+    uint32_t ends_on_the_way;  /* recipients that end when a commit in the log is durable */
+    uint32_t joins;            /* transactions that join it, until the engine has taken them */
+    uint32_t joins_on_the_way; /* those of them that are in the log */
+    uint32_t joining;          /* their recipients that are not durable */
+    struct place *pieces;      /* of its commit or checkpoint, and of what joined since */
+    size_t piece_count, piece_cap;
+    size_t own_pieces;   /* the first of them: not of what joined */
     struct move *move;   /* compaction is at it; NULL: it is not */
     struct fates *fates; /* only between recovery and spool_take_recovered() */
     bool is_durable;     /* its commit is on disk */
+    bool is_open;        /* others may join */
     bool is_known;       /* the engine has it, so it can be asked for a checkpoint */
     bool is_stuck;       /* it cannot be moved now */
     bool has_hole;       /* some of its content is lost, which was told */
@@ -49,6 +55,10 @@ struct stored *stored_find(const struct index *index, uint64_t id);
 
 /* Takes the array. */
 void stored_set_pieces(struct stored *stored, struct place *pieces, size_t count);
+/* More pieces behind those it has, which are copied. */
+void stored_add_pieces(struct stored *stored, const struct place *pieces, size_t count);
+/* More recipients, all live. */
+void stored_extend(struct stored *stored, uint32_t count);
 /* Its records count as live, or no longer. */
 void stored_settle(const struct stored *stored);
 void stored_leave(const struct stored *stored);
@@ -62,6 +72,8 @@ void pieces_drop_live(const struct place *pieces, size_t count);
 
 /* false: it had ended before, or there is no such recipient. */
 bool stored_end(struct stored *stored, uint32_t rcpt);
+/* It has not, as a later record tells. */
+void stored_revive(struct stored *stored, uint32_t rcpt);
 bool stored_has_ended(const struct stored *stored, uint32_t rcpt);
 /* Whether something of it stands in 'segment'. */
 bool stored_touches(const struct stored *stored, const struct segment *segment);

@@ -57,8 +57,7 @@ static enum status refill(struct recover *r)
 {
     struct taking *t   = &r->taking;
     enum status status = OK;
-    while (status == OK && r->stream.len - t->at < ROW_BYTES_MAX &&
-           t->piece < t->stored->piece_count) {
+    while (status == OK && r->stream.len - t->at < ROW_BYTES_MAX && t->piece < t->pieces_end) {
         buf_drop(&r->stream, t->at);
         t->at  = 0;
         status = read_piece(&r->window, &t->stored->pieces[t->piece++], &r->stream);
@@ -113,17 +112,65 @@ static void apply_fate(const struct recover *r, const struct fate *fate, struct 
     rcpt->last.wall_ms = fate->last_wall_ms;
 }
 
-static void take_row(struct recover *r, const struct payload_rcpt *row, struct spool_rcpt *rcpt)
+static void take_row(struct recover *r, const struct payload_rcpt *row, uint32_t index,
+                     struct spool_rcpt *rcpt)
 {
     const struct stored *stored = r->taking.stored;
     rcpt->envelope = (struct envelope_rcpt){.address = arena_text(&r->arena, row->address),
                                             .orcpt   = arena_text(&r->arena, row->orcpt),
                                             .notify  = row->notify};
     take_fate(r, &row->fate, rcpt);
-    if (stored->fates != NULL && stored->fates->rows[row->index].is_set)
-        apply_fate(r, &stored->fates->rows[row->index], rcpt);
-    if (stored_has_ended(stored, row->index))
+    if (stored->fates != NULL && index < stored->fates->count && stored->fates->rows[index].is_set)
+        apply_fate(r, &stored->fates->rows[index], rcpt);
+    if (stored_has_ended(stored, index))
         rcpt->state = RCPT_ENDED;
+}
+
+/* The index of the next row, which is not below 'next'. */
+static bool peek_row(struct recover *r, uint64_t *index)
+{
+    struct taking *t = &r->taking;
+    if (refill(r) != OK)
+        return false;
+    struct reader reader = reader_of(r);
+    size_t before        = reader.rest.len;
+    if (!payload_read_rcpt(&reader, &t->row))
+        return false;
+    *index       = t->base + (uint64_t)t->row.index;
+    t->row_bytes = before - reader.rest.len;
+    return *index >= t->next && *index < t->stored->rcpt_count;
+}
+
+static void take_peeked(struct recover *r, struct spool_rcpt *rcpt)
+{
+    struct taking *t = &r->taking;
+    take_row(r, &t->row, t->base + t->row.index, rcpt);
+    t->at += t->row_bytes;
+    t->rows_left--;
+}
+
+/* The message's own stream is read: those who joined it stand in others, one behind the other. END:
+ * nobody is left. */
+static enum status next_rows(struct recover *r)
+{
+    struct taking *t = &r->taking;
+    if (t->stored == NULL)
+        return END;
+    if (t->pieces_end == t->stored->own_pieces) {
+        t->piece      = t->pieces_end;
+        t->pieces_end = t->stored->piece_count;
+        t->at         = 0;
+        buf_clear(&r->stream);
+    }
+    enum status status   = refill(r);
+    struct reader reader = reader_of(r);
+    size_t before        = reader.rest.len;
+    if (status != OK || before == 0)
+        return status == OK ? END : status;
+    if (!payload_read_joins_head(&reader, &t->base, &t->rows_left))
+        return CORRUPT;
+    t->at += before - reader.rest.len;
+    return OK;
 }
 
 /* The next 'count' recipients; those the record leaves out have ended. */
@@ -134,39 +181,37 @@ static bool take_rcpts(struct recover *r, uint32_t count)
         .state    = RCPT_ENDED,
         .last     = {.text = "",    .mx = ""   },
     };
-    struct taking *t = &r->taking;
-    struct payload_rcpt row;
+    struct taking *t   = &r->taking;
+    enum status status = OK;
+    uint64_t at;
     for (uint32_t i = 0; i < count; i++)
         r->rcpts[i] = ended;
-    while (t->rows_left > 0) {
-        if (refill(r) != OK)
-            return false;
-        struct reader reader = reader_of(r);
-        size_t before        = reader.rest.len;
-        if (!payload_read_rcpt(&reader, &row) || row.index < t->next)
-            return false;
-        if (row.index - t->next >= count)
+    while (status == OK) {
+        if (t->rows_left == 0)
+            status = next_rows(r);
+        else if (!peek_row(r, &at))
+            status = CORRUPT;
+        else if (at - t->next >= count)
             break;
-        take_row(r, &row, &r->rcpts[row.index - t->next]);
-        t->at += before - reader.rest.len;
-        t->rows_left--;
+        else
+            take_peeked(r, &r->rcpts[at - t->next]);
     }
     t->next += count;
-    return true;
+    return status == OK || status == END;
 }
 
 static bool begin(struct recover *r, struct stored *stored)
 {
     struct payload_entry entry;
     uint32_t total, given;
-    r->taking = (struct taking){.stored = stored};
+    r->taking = (struct taking){.stored = stored, .pieces_end = stored->own_pieces};
     buf_clear(&r->stream);
     if (refill(r) != OK)
         return false;
     struct reader reader = reader_of(r);
     size_t before        = reader.rest.len;
     if (!payload_read_entry(&reader, &entry) || !payload_read_rcpts_head(&reader, &total, &given) ||
-        total != stored->rcpt_count)
+        total > stored->rcpt_count)
         return false;
     take_entry(r, &entry);
     r->taking.at        = before - reader.rest.len;

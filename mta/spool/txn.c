@@ -76,7 +76,7 @@ static enum status place_piece(struct txn *txn, struct log *log)
     piece                    = span_first(piece, PAYLOAD_PIECE_BYTES);
     struct log_record record = {
         .type       = is_last ? txn->last_type : RECORD_PART,
-        .is_content = txn->last_type == RECORD_COMMIT,
+        .is_content = txn->last_type != RECORD_CHECKPOINT,
         .head       = {head, sizeof head},
         .rest       = piece
     };

@@ -9,7 +9,7 @@
 
 struct txn {
     bool is_active;
-    enum record_type last_type; /* COMMIT or CHECKPOINT */
+    enum record_type last_type; /* COMMIT, APPEND or CHECKPOINT */
     uint64_t id;
     struct buf stream;
     struct buf *rest; /* what follows it, NULL: nothing */

@@ -102,8 +102,8 @@ static inline struct spool_entry entry_of(uint64_t id)
     };
 }
 
-static inline void commit(struct draft *d, uint64_t id, size_t rcpts, const struct spool_end *ends,
-                          size_t end_count)
+static inline void commit_open(struct draft *d, uint64_t id, size_t rcpts,
+                               const struct spool_end *ends, size_t end_count, bool is_open)
 {
     struct envelope_rcpt *to = mem_new_array(rcpts, sizeof *to);
     char(*texts)[64]         = mem_new_array(rcpts, sizeof *texts);
@@ -111,14 +111,55 @@ static inline void commit(struct draft *d, uint64_t id, size_t rcpts, const stru
     for (size_t i = 0; i < rcpts; i++)
         to[i] = (struct envelope_rcpt){
             .address = rcpt_address(id, i, texts[i]), .orcpt = "", .notify = NOTIFY_FAILURE};
+    entry.is_open = is_open;
     draft_commit(d, &entry, to, rcpts, ends, end_count);
     mem_free(to);
     mem_free(texts);
 }
 
+static inline void commit(struct draft *d, uint64_t id, size_t rcpts, const struct spool_end *ends,
+                          size_t end_count)
+{
+    commit_open(d, id, rcpts, ends, end_count, false);
+}
+
+/* The next answer, however many segments that takes. */
+static inline struct draft *settled(struct spool *s, enum status *status, struct content **content,
+                                    uint64_t *now_ms)
+{
+    enum { ROUNDS_MAX = 100 };
+    struct draft *d = NULL;
+    for (int i = 0; i < ROUNDS_MAX && d == NULL; i++) {
+        *now_ms = settle(s, *now_ms + 100);
+        d       = spool_take_committed(s, status, content);
+    }
+    return d;
+}
+
+/* Recipients 'first' and so on join 'id', and are durable. */
+static inline enum status join_message(struct spool *s, uint64_t id, size_t first, size_t rcpts,
+                                       uint64_t *now_ms)
+{
+    enum status status = IO_ERROR;
+    struct content *content;
+    struct envelope_rcpt *to = mem_new_array(rcpts, sizeof *to);
+    char(*texts)[64]         = mem_new_array(rcpts, sizeof *texts);
+    struct draft *d          = draft_open(s);
+    for (size_t i = 0; i < rcpts; i++)
+        to[i] = (struct envelope_rcpt){
+            .address = rcpt_address(id, first + i, texts[i]), .orcpt = "", .notify = 0};
+    draft_join(d, id, to, rcpts);
+    mem_free(to);
+    mem_free(texts);
+    assert_ptr_equal(settled(s, &status, &content, now_ms), d);
+    assert_null(content);
+    draft_abort(d);
+    return status;
+}
+
 /* A message goes in and is durable; its content reference is dropped. */
-static inline enum status put_message(struct spool *s, uint64_t id, uint64_t bytes, size_t rcpts,
-                                      uint64_t *now_ms)
+static inline enum status put_open_message(struct spool *s, uint64_t id, uint64_t bytes,
+                                           size_t rcpts, bool is_open, uint64_t *now_ms)
 {
     enum status status = IO_ERROR;
     struct content *content;
@@ -126,13 +167,19 @@ static inline enum status put_message(struct spool *s, uint64_t id, uint64_t byt
     if (d == NULL)
         return REFUSED;
     write_content(d, id, bytes, 1500);
-    commit(d, id, rcpts, NULL, 0);
+    commit_open(d, id, rcpts, NULL, 0, is_open);
     *now_ms = settle(s, *now_ms);
     assert_ptr_equal(spool_take_committed(s, &status, &content), d);
     if (status == OK)
         content_release(content);
     draft_abort(d);
     return status;
+}
+
+static inline enum status put_message(struct spool *s, uint64_t id, uint64_t bytes, size_t rcpts,
+                                      uint64_t *now_ms)
+{
+    return put_open_message(s, id, bytes, rcpts, false, now_ms);
 }
 
 static const struct attempt a_deferral = {

@@ -7,6 +7,9 @@
  *     I1 what was acknowledged and has not ended is there, byte for byte
  *     I4 what was not is there whole or not at all; what was refused or aborted is not
  *     I5 what was durable of a recipient is never undone
+ *
+ * Recipients also join messages that are open, also before those are durable: what was promised to
+ * a join is what was promised to a commit, and the message is as it was when a join is refused.
  */
 #pragma once
 #include "tests/unit/spool_fixture.h"
@@ -14,7 +17,8 @@
 
 enum {
     MODEL_MESSAGES  = 600,
-    MODEL_RCPTS     = 6,
+    MODEL_RCPTS     = 16,
+    MODEL_RCPTS_NEW = 6, /* of a commit, or a join */
     MODEL_DRAFTS    = 4,
     MODEL_VERSIONS  = 40,
     MODEL_BYTES_MAX = 60000,
@@ -29,9 +33,18 @@ struct model_rcpt {
 
 enum model_fate { FATE_PENDING, FATE_ACKED, FATE_REFUSED, FATE_UNKNOWN, FATE_GONE };
 
+/* On its way, or nobody knows: it may be found. */
+struct model_join {
+    unsigned first_serial, count;
+};
+
 struct model_message {
     uint64_t id, bytes;
     size_t rcpt_count;
+    unsigned serials[MODEL_RCPTS], next_serial; /* what is in their addresses */
+    struct model_join joins[MODEL_RCPTS];
+    size_t join_count;
+    bool is_open;
     enum model_fate fate;
     struct model_rcpt rcpts[MODEL_RCPTS];
     struct content *content;
@@ -43,7 +56,8 @@ struct model_message {
 struct model_draft {
     struct draft *draft;
     uint64_t id, bytes;
-    bool is_committed;
+    bool is_committed, is_join;
+    struct model_join join;
 };
 
 struct model {
@@ -56,7 +70,7 @@ struct model {
     struct model_draft drafts[MODEL_DRAFTS];
     bool expects_damage; /* bytes were spoiled: what is lost must be alarmed, no more */
     bool wants_quiet;    /* no new mail */
-    uint64_t acked, lost, recovered, checkpoints, refused, alarms;
+    uint64_t acked, joined, lost, recovered, checkpoints, refused, alarms;
 };
 
 static inline void model_fail(const struct model *m, const struct model_message *message,
@@ -150,13 +164,108 @@ static inline void do_commit(struct model *m)
     if (d == NULL)
         return;
     struct model_message *message = model_slot(m);
-    *message                      = (struct model_message){
-                             .id = d->id, .bytes = d->bytes, .rcpt_count = 1 + (size_t)rng_below(&m->rng, MODEL_RCPTS)};
+    *message =
+        (struct model_message){.id         = d->id,
+                               .bytes      = d->bytes,
+                               .rcpt_count = 1 + (size_t)rng_below(&m->rng, MODEL_RCPTS_NEW)};
+    for (; message->next_serial < message->rcpt_count; message->next_serial++)
+        message->serials[message->next_serial] = message->next_serial;
+    message->is_open = rng_one_in(&m->rng, 2);
     if (rng_one_in(&m->rng, 2))
         message->end_count = owing(m, message->ends);
     draft_set_owner(d->draft, d);
-    commit(d->draft, d->id, message->rcpt_count, message->ends, message->end_count);
+    commit_open(d->draft, d->id, message->rcpt_count, message->ends, message->end_count,
+                message->is_open);
     d->is_committed = true;
+}
+
+static inline size_t rcpts_with_joins(const struct model_message *message)
+{
+    size_t count = message->rcpt_count;
+    for (size_t i = 0; i < message->join_count; i++)
+        count += message->joins[i].count;
+    return count;
+}
+
+static inline struct model_message *any_open(struct model *m)
+{
+    size_t first = m->count == 0 ? 0 : (size_t)rng_below(&m->rng, m->count);
+    for (size_t i = 0; i < m->count; i++) {
+        struct model_message *message = &m->messages[(first + i) % m->count];
+        if (message->is_open && (message->fate == FATE_ACKED || message->fate == FATE_PENDING))
+            return message;
+    }
+    return NULL;
+}
+
+static inline void do_join(struct model *m)
+{
+    struct model_draft *d         = any_draft(m, false);
+    struct model_message *message = any_open(m);
+    struct envelope_rcpt to[MODEL_RCPTS_NEW];
+    char texts[MODEL_RCPTS_NEW][64];
+    unsigned count = 1 + (unsigned)rng_below(&m->rng, MODEL_RCPTS_NEW);
+    if (d == NULL || message == NULL || m->wants_quiet ||
+        rcpts_with_joins(message) + count > MODEL_RCPTS)
+        return;
+    struct draft *draft = draft_open(m->spool);
+    if (draft == NULL)
+        return;
+    struct model_join join = {message->next_serial, count};
+    *d                     = (struct model_draft){
+                            .draft = draft, .id = message->id, .is_committed = true, .is_join = true, .join = join};
+    for (unsigned i = 0; i < count; i++)
+        to[i] = (struct envelope_rcpt){
+            .address = rcpt_address(message->id, message->next_serial++, texts[i]),
+            .orcpt   = "",
+            .notify  = NOTIFY_FAILURE};
+    message->joins[message->join_count++] = join;
+    draft_set_owner(draft, d);
+    draft_join(draft, message->id, to, count);
+}
+
+static inline void close_message(struct model *m, struct model_message *message)
+{
+    message->is_open = false;
+    spool_close_message(m->spool, message->id);
+}
+
+static inline void do_close(struct model *m)
+{
+    struct model_message *message = any_open(m);
+    if (message != NULL && rng_one_in(&m->rng, 3))
+        close_message(m, message);
+}
+
+/* It is known how it ended: true if it was still asked for. */
+static inline bool drop_join(struct model_message *message, const struct model_join *join)
+{
+    for (size_t i = 0; i < message->join_count; i++)
+        if (message->joins[i].first_serial == join->first_serial) {
+            message->joins[i] = message->joins[--message->join_count];
+            return true;
+        }
+    return false;
+}
+
+static inline void add_rcpts(struct model_message *message, const struct model_join *join)
+{
+    for (unsigned i = 0; i < join->count; i++) {
+        message->serials[message->rcpt_count] = join->first_serial + i;
+        message->rcpts[message->rcpt_count++] = (struct model_rcpt){0};
+    }
+}
+
+static inline void on_joined(struct model *m, struct model_message *message,
+                             const struct model_join *join, enum status status)
+{
+    if (status != OK && spool_is_broken(m->spool))
+        return; /* as on_refused() */
+    assert_true(drop_join(message, join));
+    m->joined += status == OK;
+    m->refused += status != OK;
+    if (status == OK)
+        add_rcpts(message, join);
 }
 
 static inline struct model_rcpt *any_live(struct model *m, struct model_message **of, uint32_t *at)
@@ -223,7 +332,7 @@ static inline void answer_checkpoint(struct model *m, uint64_t id, uint32_t firs
             continue;
         indexes[count] = r;
         rcpts[count++] = (struct spool_rcpt){
-            .envelope     = {.address = rcpt_address(id, r, texts[r]),
+            .envelope     = {.address = rcpt_address(id, message->serials[r], texts[r]),
                              .orcpt   = "",
                              .notify  = NOTIFY_FAILURE},
             .state        = (enum rcpt_state)rcpt->states[rcpt->noted],
@@ -272,7 +381,11 @@ static inline void take_committed(struct model *m)
         struct model_message *message = model_find(m, draft_id(draft));
         struct model_draft *d         = draft_owner(draft);
         assert_ptr_equal(d->draft, draft);
-        if (fake.is_off && status != OK)
+        if (d->is_join && !(fake.is_off && status != OK))
+            on_joined(m, message, &d->join, status);
+        else if (d->is_join)
+            ; /* nobody heard */
+        else if (fake.is_off && status != OK)
             message->fate = FATE_PENDING;
         else if (status == OK)
             on_acked(m, message);
@@ -316,6 +429,9 @@ static inline void do_turn(struct model *m)
     if (fake.is_off)
         return;
     uint32_t first, count;
+    for (size_t i = 0; m->wants_quiet && i < m->count; i++)
+        if (m->messages[i].is_open)
+            close_message(m, &m->messages[i]);
     while (spool_wants_checkpoint(m->spool, &id, &first, &count))
         answer_checkpoint(m, id, first, count);
     m->now_ms += rng_below(&m->rng, 60);
@@ -327,9 +443,9 @@ static inline void do_turn(struct model *m)
 
 static inline void model_step(struct model *m)
 {
-    static void (*const moves[])(struct model * m) = {do_open,   do_write, do_write, do_write,
-                                                      do_commit, do_note,  do_note,  do_turn,
-                                                      do_turn,   do_turn,  do_turn};
+    static void (*const moves[])(struct model * m) = {
+        do_open, do_write, do_write, do_write, do_commit, do_note, do_note,
+        do_turn, do_turn,  do_turn,  do_turn,  do_join,   do_join, do_close};
     size_t move = (size_t)rng_below(&m->rng, sizeof moves / sizeof moves[0] + 3);
     if (rng_one_in(&m->rng, 60))
         do_abort(m);
@@ -402,7 +518,7 @@ static inline void check_rcpt(struct model *m, const struct model_message *messa
 {
     char text[64];
     if (found->state == RCPT_ENDED) {
-        if (!rcpt->has_ended && !rcpt->is_reported)
+        if (!rcpt->has_ended && !rcpt->is_reported && !m->expects_damage)
             model_fail(m, message, "a recipient ended that had not");
         rcpt->has_ended = rcpt->end_is_durable = true;
         return;
@@ -413,13 +529,37 @@ static inline void check_rcpt(struct model *m, const struct model_message *messa
         model_fail(m, message, "attempts moved back");
     if (found->state != (enum rcpt_state)rcpt->states[found->attempts])
         model_fail(m, message, "a state nobody noted");
-    if (strcmp(found->envelope.address, rcpt_address(message->id, at, text)) != 0)
+    if (strcmp(found->envelope.address, rcpt_address(message->id, message->serials[at], text)) != 0)
         model_fail(m, message, "another address");
     if (found->attempts > 0 && (strcmp(found->last.text, a_deferral.text) != 0 ||
                                 found->next_wall_ms != found->attempts * 1000ULL))
         model_fail(m, message, "another last try");
     rcpt->has_ended = rcpt->end_is_durable = rcpt->is_reported = false;
     rcpt->noted = rcpt->durable = found->attempts;
+}
+
+/* More than was acknowledged: whole joins that were on their way, in their order. */
+static inline void find_joins(struct model *m, struct model_message *message,
+                              const struct spool_recovered *found)
+{
+    while (message->rcpt_count < found->rcpt_count) {
+        unsigned long long id = 0;
+        unsigned serial       = 0;
+        const char *address   = found->rcpts[message->rcpt_count].envelope.address;
+        size_t at             = 0;
+        if (sscanf(address, "rcpt%u.%llu@", &serial, &id) != 2)
+            model_fail(m, message, "a recipient nobody knows");
+        while (at < message->join_count && message->joins[at].first_serial != serial)
+            at++;
+        if (at == message->join_count ||
+            message->rcpt_count + message->joins[at].count > found->rcpt_count)
+            model_fail(m, message, "recipients that were refused, or not all of a join");
+        struct model_join join = message->joins[at];
+        (void)drop_join(message, &join);
+        add_rcpts(message, &join);
+    }
+    if (found->rcpt_count < message->rcpt_count && m->expects_damage)
+        message->rcpt_count = found->rcpt_count;
 }
 
 static inline void check_found(struct model *m, const struct spool_recovered *found)
@@ -432,6 +572,7 @@ static inline void check_found(struct model *m, const struct spool_recovered *fo
         model_fail(m, message, "a refused message came back");
     if (message->is_seen)
         model_fail(m, message, "found twice");
+    find_joins(m, message, found);
     if (found->rcpt_count != message->rcpt_count)
         model_fail(m, message, "another number of recipients");
     if (!content_is(found->content, message->id, message->bytes))
@@ -483,6 +624,8 @@ static inline void judge_missing(struct model *m)
         message->fate                 = message->is_seen ? FATE_ACKED : FATE_GONE;
         message->is_seen              = false;
         message->end_count            = 0;
+        message->join_count           = 0;
+        message->is_open              = false;
     }
 }
 

@@ -47,10 +47,10 @@ static void the_bytes_on_disk_never_change(void **state)
 {
     (void)state;
     static const unsigned char expected[] = {
-        'M',  'R', 'S', 1, 4, 0, 0,    0,    0,    0,       0,    2,    0x65, 0x53,
+        'M',  'R', 'S', 2, 4, 0, 0,    0,    0,    0,       0,    2,    0x65, 0x53,
         0xf1, 0,   0,   0, 0, 0, 0,    0,    0,    SEGMENT, 1,    2,    3,    4,
         5,    6,   7,   8, 1, 2, 3,    4,    5,    6,       7,    0,    'h',  'i',
-        0,    0,   0,   0, 0, 0, 0x86, 0x2a, 0x5f, 0x2e,    0x64, 0x98, 0x3d, 0xa4};
+        0,    0,   0,   0, 0, 0, 0x73, 0x63, 0x27, 0x5e,    0x23, 0x1f, 0xa8, 0x94};
     struct buf into      = {0};
     struct record record = a_record(span_of("hi"));
     record_put(&into, &record, span_of(""));

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "mta/spool/record.h"
 #include "tests/unit/spool_fixture.h"
 
 static uint64_t now;
@@ -782,7 +783,7 @@ static void a_newer_format_is_refused(void **state)
     spool_close(s);
     struct fake_inode *inode = &fake.inodes[fake_find(&fake.cache, "0000000000000001.seg")->inode];
     memset(inode->cache + 4, 0, inode->bytes - 4);
-    inode->cache[3] = 2;
+    inode->cache[3] = RECORD_VERSION + 1;
     open_fails_with("newer version");
 }
 
