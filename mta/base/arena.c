@@ -28,6 +28,19 @@ void arena_release(struct arena *a)
     arena_init(a);
 }
 
+void arena_reset(struct arena *a)
+{
+    struct arena_block *kept = a->blocks;
+    if (kept == NULL)
+        return;
+    struct arena older = {.blocks = kept->older};
+    arena_release(&older);
+    memset(kept->bytes, 0, kept->used);
+    kept->older = NULL;
+    kept->used  = 0;
+    a->bytes    = sizeof *kept + kept->cap;
+}
+
 /* Blocks double, so that a small arena stays small and a large one needs few. */
 static void add_block(struct arena *a, size_t bytes)
 {

@@ -13,6 +13,8 @@ struct arena {
 
 void arena_init(struct arena *a);
 void arena_release(struct arena *a);
+/* Empty again, but with its newest block, so that the next texts take no memory. */
+void arena_reset(struct arena *a);
 
 /* Zeroed, aligned for any type. */
 void *arena_new(struct arena *a, size_t bytes);

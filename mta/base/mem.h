@@ -7,6 +7,19 @@
 #pragma once
 #include <stddef.h>
 
+/* A sanitizer watches every object from birth to death: then none is kept for its next use. */
+#if defined(__SANITIZE_ADDRESS__)
+enum { MEM_IS_WATCHED = 1 };
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+enum { MEM_IS_WATCHED = 1 };
+#else
+enum { MEM_IS_WATCHED = 0 };
+#endif
+#else
+enum { MEM_IS_WATCHED = 0 };
+#endif
+
 /* Zeroed. */
 void *mem_new(size_t bytes);
 void *mem_new_array(size_t count, size_t bytes);

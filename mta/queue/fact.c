@@ -5,26 +5,6 @@
 
 enum { FACTS_AT_FIRST = 64, FACTS_KEPT_MAX = 4096 };
 
-struct fact_via *fact_via_new(const struct job *job)
-{
-    struct fact_via *via = mem_new(sizeof *via);
-    via->refs            = 1;
-    span_copy_text(span_of(job->host), via->host, sizeof via->host);
-    span_copy_text(span_of(job->ip), via->ip, sizeof via->ip);
-    span_copy_text(span_of(job->source), via->source, sizeof via->source);
-    span_copy_text(span_of(job->tls), via->tls, sizeof via->tls);
-    return via;
-}
-
-void fact_via_release(struct fact_via *via)
-{
-    if (via == NULL)
-        return;
-    must(via->refs > 0);
-    if (--via->refs == 0)
-        mem_free(via);
-}
-
 static void drop_memory(struct fact_ring *ring)
 {
     mem_free(ring->facts);

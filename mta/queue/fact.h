@@ -8,19 +8,13 @@
 
 struct site;
 
-/* How a job reached its site; shared by the facts of its recipients. */
-struct fact_via {
-    unsigned refs;
-    char host[256], ip[64], source[64], tls[48];
-};
-
 struct fact {
     uint8_t kind, outcome, state; /* enum queue_fact_kind, outcome, rcpt_state */
     bool is_relayed;
     uint32_t rcpt_index;
     struct message *message;
     struct attempt_note *note; /* a reference; NULL if none */
-    struct fact_via *via;      /* a reference; NULL if none */
+    struct job *via;           /* a reference; NULL if none */
     const struct site *site;   /* NULL if none */
     uint64_t next_in_ms, delay_ms, window;
 };
@@ -30,9 +24,6 @@ struct fact_ring {
     struct fact *facts;
     size_t cap, at, count;
 };
-
-struct fact_via *fact_via_new(const struct job *job);
-void fact_via_release(struct fact_via *via); /* NULL is fine */
 
 void fact_ring_release(struct fact_ring *ring); /* it must be empty */
 /* A zeroed one at the end, to be filled in; holds until the next call. */

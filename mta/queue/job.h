@@ -88,6 +88,9 @@ struct job {
                         go home undecided. */
     unsigned dials;  /* connections tried for this job so far (the shard's) */
 
+    unsigned refs; /* the queue's: facts that tell of it */
+    unsigned room; /* for so many recipients */
+
     enum job_site site_verdict;
     const char *host, *ip, *source, *tls; /* who took it and how, for the log; "" if unknown; tls:
                                              "none", "opportunistic TLSv1.3", ... */
@@ -99,6 +102,19 @@ struct job {
 /* Zeroed, every recipient UNDECIDED.  The queue makes and frees jobs; others only in tests. */
 struct job *job_new(size_t rcpt_count);
 void job_free(struct job *job);
+
+/*
+ * Jobs that are over and wait for their next use, with a block for their texts, by the recipients
+ * they have room for: each class has twice as much as the one before.  Larger ones are not kept.
+ */
+enum { JOB_CLASSES = 8, JOBS_KEPT_MAX = 4096 };
+struct job_pool {
+    struct list spare[JOB_CLASSES];
+    unsigned kept;
+};
+struct job *job_pool_take(struct job_pool *pool, size_t rcpt_count);
+void job_pool_give(struct job_pool *pool, struct job *job);
+void job_pool_release(struct job_pool *pool);
 
 /* For every recipient still UNDECIDED: this verdict, code and words.  'text' and 'mx' are copied.
  */

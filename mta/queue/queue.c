@@ -61,6 +61,7 @@ void queue_free(struct queue *q)
     table_release(&q->sites);
     table_release(&q->operators);
     table_release(&q->flows);
+    job_pool_release(&q->spare_jobs);
     fact_ring_release(&q->facts);
     mem_free(q);
 }
@@ -338,7 +339,7 @@ static void forget_told(struct queue *q)
 {
     struct fact *told = &q->told;
     attempt_note_release(told->note);
-    fact_via_release(told->via);
+    dispatch_release_job(q, told->via);
     if (q->finished != NULL)
         message_free(q->finished);
     q->finished = NULL;
@@ -359,15 +360,19 @@ static void unfold(const struct fact *from, struct queue_fact *to)
         .attempt       = from->note == NULL ? NULL : &from->note->attempt,
         .site          = from->site == NULL ? "" : from->site->target.name,
         .operator_name = from->site == NULL ? "" : from->site->run_by->name,
+        .host          = "",
+        .ip            = "",
+        .source        = "",
+        .tls           = "",
         .window        = from->window,
     };
     if (from->kind == FACT_RCPT || from->kind == FACT_DOUBT)
         to->rcpt = message_rcpt(from->message, from->rcpt_index);
     if (from->via != NULL) {
-        memcpy(to->host, from->via->host, sizeof to->host);
-        memcpy(to->ip, from->via->ip, sizeof to->ip);
-        memcpy(to->source, from->via->source, sizeof to->source);
-        memcpy(to->tls, from->via->tls, sizeof to->tls);
+        to->host   = from->via->host;
+        to->ip     = from->via->ip;
+        to->source = from->via->source;
+        to->tls    = from->via->tls;
     }
 }
 

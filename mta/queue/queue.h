@@ -108,8 +108,8 @@ struct queue_fact {
     bool is_relayed;
     const struct attempt *attempt; /* NULL if none */
     const char *site, *operator_name;
-    char host[256], ip[64], source[64], tls[48];
-    uint64_t window; /* LIMIT_CHANGED */
+    const char *host, *ip, *source, *tls; /* how it was reached; "" if it was not */
+    uint64_t window;                      /* LIMIT_CHANGED */
 };
 
 /* The next fact, in order; false when none is left.  It and what it points to hold until the next

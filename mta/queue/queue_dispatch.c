@@ -226,10 +226,20 @@ void dispatch_end_job(struct queue *q, const struct job *job)
 
 /* --- taking a job --- */
 
-static struct job *make_job(const struct batch *b)
+void dispatch_release_job(struct queue *q, struct job *job)
 {
-    struct job *job = job_new(b->count);
+    if (job == NULL)
+        return;
+    must(job->refs > 0);
+    if (--job->refs == 0)
+        job_pool_give(&q->spare_jobs, job);
+}
+
+static struct job *make_job(struct queue *q, const struct batch *b)
+{
+    struct job *job = job_pool_take(&q->spare_jobs, b->count);
     size_t at       = 0;
+    job->refs       = 1;
     job->attempts   = b->first->attempts;
     for (struct recipient *r = b->first; r != NULL; r = r->next) {
         job->attempts    = r->attempts < job->attempts ? r->attempts : job->attempts;
@@ -267,7 +277,7 @@ static struct job *start_job(struct queue *q, struct site *s, struct batch *b)
     b = place_split_first(q, b, count);
     place_busy(q, b);
 
-    struct job *job = make_job(b);
+    struct job *job = make_job(q, b);
     address_job(job, s, b->message);
     job->batch    = b;
     job->is_probe = s->state == SITE_PROBING;

@@ -169,7 +169,7 @@ static void expire_with(struct queue *q, struct message *m, struct recipient *r,
 }
 
 void end_expire(struct queue *q, struct message *m, struct recipient *r, const struct site *site,
-                struct fact_via *via)
+                struct job *via)
 {
     struct attempt_note *note = expired_note(q, r->last);
     expire_with(q, m, r, &(struct rcpt_news){.note = note, .site = site, .via = via});

@@ -16,7 +16,7 @@ struct homecoming {
     struct site *site;
     struct domain *domain;
     struct site_news news;
-    struct fact_via *via;
+    struct job *via;
     struct attempt_note
         *notes[JOB_VERDICTS]; /* the last of each kind, for the next that equals it */
 
@@ -268,7 +268,7 @@ void queue_job_done(struct queue *q, struct job *job, uint64_t now_ms, uint64_t 
     queue_set_clocks(q, now_ms, wall_ms);
     struct homecoming h = {
         .q = q, .job = job, .m = job->message, .site = job->site, .domain = job->batch->domain};
-    h.via  = fact_via_new(job);
+    h.via  = job;
     h.news = site_hear(h.site, job, &q->policy.retry, &q->rng, q->now_ms);
     take_apart(&h);
     tell_of_site(&h);
@@ -278,6 +278,5 @@ void queue_job_done(struct queue *q, struct job *job, uint64_t now_ms, uint64_t 
 
     for (size_t i = 0; i < JOB_VERDICTS; i++)
         attempt_note_release(h.notes[i]);
-    fact_via_release(h.via);
-    job_free(job);
+    dispatch_release_job(q, job);
 }

@@ -52,6 +52,7 @@ struct queue {
     size_t batch_count, message_bytes;
     uint64_t accepted, delivered, failed, expired, cancelled, deferrals, in_doubt;
 
+    struct job_pool spare_jobs;
     struct fact_ring facts;
     struct fact told;         /* the one given out last */
     struct message *finished; /* told was its MESSAGE_DONE */
@@ -120,6 +121,8 @@ void rule_leave(struct queue *q, struct site *s);
 
 /* --- dispatch --- */
 
+/* Nobody tells of the job any more; NULL is fine. */
+void dispatch_release_job(struct queue *q, struct job *job);
 /* Something about the site has changed: puts it where it belongs. */
 void dispatch_site(struct queue *q, struct site *s);
 /* A job came home, or a transaction is allowed again: its sites in 'waiting' may have a turn. */
@@ -136,7 +139,7 @@ struct rcpt_news {
     enum outcome outcome;
     enum rcpt_state state;
     struct attempt_note *note; /* borrowed; NULL: the last one it has */
-    struct fact_via *via;      /* borrowed */
+    struct job *via;           /* borrowed */
     const struct site *site;
     uint64_t next_in_ms;
     bool is_relayed;
@@ -149,7 +152,7 @@ void end_add_site_fact(struct queue *q, enum queue_fact_kind kind, const struct 
                        uint64_t next_in_ms);
 /* 'r' expires with the words of its last try. */
 void end_expire(struct queue *q, struct message *m, struct recipient *r, const struct site *site,
-                struct fact_via *via);
+                struct job *via);
 /* After every change to recipients: is the message done, is a report due? */
 void end_check(struct queue *q, struct message *m);
 void end_expire_due(struct queue *q);

@@ -76,6 +76,23 @@ static void it_costs_little_and_says_how_much(void **state)
     arena_release(&a);
 }
 
+static void a_reset_arena_keeps_one_block_and_no_byte(void **state)
+{
+    (void)state;
+    struct arena a = {0};
+    arena_reset(&a); /* nothing to keep */
+    for (size_t i = 0; i < 100; i++)
+        (void)arena_text(&a, span_of("some words that fill more than a block after a while"));
+    arena_reset(&a);
+    size_t bytes = a.bytes;
+    assert_true(bytes > 0);
+    const unsigned char *zeroed = arena_new(&a, 400);
+    for (size_t i = 0; i < 400; i++)
+        assert_int_equal(zeroed[i], 0);
+    assert_int_equal(a.bytes, bytes);
+    arena_release(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -83,6 +100,7 @@ int main(void)
         cmocka_unit_test(texts_are_copies_with_an_end),
         cmocka_unit_test(something_large_has_room),
         cmocka_unit_test(it_costs_little_and_says_how_much),
+        cmocka_unit_test(a_reset_arena_keeps_one_block_and_no_byte),
     };
     return RUN(tests);
 }

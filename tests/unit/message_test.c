@@ -130,6 +130,38 @@ static void a_job_settles_one_recipient_or_all_the_others(void **state)
     job_free(job);
 }
 
+static void a_job_that_is_over_leaves_nothing_to_the_next(void **state)
+{
+    (void)state;
+    struct job_pool pool = {0};
+    char words[300]      = {0};
+    memset(words, 'x', sizeof words - 1);
+    struct job *first = job_pool_take(&pool, 3);
+    for (size_t i = 0; i < 20; i++) /* more than a block of texts */
+        job_settle_rest(first, JOB_FAILED, 550, NULL, span_of(words), "mx");
+    first->refs                = 7;
+    first->is_probe            = true;
+    first->rcpts[2].is_relayed = true;
+    job_pool_give(&pool, first);
+    struct job *next = job_pool_take(&pool, 4); /* of the same class */
+    assert_int_equal(next->rcpt_count, 4);
+    assert_int_equal(next->refs, 0);
+    assert_false(next->is_probe);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(next->rcpts[i].verdict, JOB_UNDECIDED);
+        assert_null(next->rcpts[i].attempt.text);
+        assert_false(next->rcpts[i].is_relayed);
+    }
+    assert_string_equal(next->host, "");
+    struct job *other = job_pool_take(&pool, 4);
+    assert_ptr_not_equal(next, other);
+    job_pool_give(&pool, other);
+    job_pool_give(&pool, next);
+    job_pool_give(&pool, job_pool_take(&pool, 100000)); /* not kept */
+    job_pool_release(&pool);
+    assert_int_equal(pool.kept, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +172,7 @@ int main(void)
         cmocka_unit_test(states_keep_the_counts_of_their_message),
         cmocka_unit_test(attempts_do_not_wrap),
         cmocka_unit_test(a_job_settles_one_recipient_or_all_the_others),
+        cmocka_unit_test(a_job_that_is_over_leaves_nothing_to_the_next),
     };
     return RUN(tests);
 }
