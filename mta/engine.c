@@ -316,6 +316,7 @@ static uint64_t engine_turn(void *owner, uint64_t now_ms)
     (void)take_jobs_home(e);
     take_commits(e);
     keep_earlier(&next, receive_turn(e->receive, now_ms, e->wall_ms));
+    keep_earlier(&next, intake_turn(e->intake, now_ms));
     keep_earlier(&next, control_turn(e->control, now_ms, e->wall_ms));
     if (recover_some(e))
         next = now_ms;

@@ -45,6 +45,7 @@ void engine_begin_stop(struct engine *e, int exit_code)
     event_end(&e->log);
     enter(e, ENGINE_DRAINING, DRAIN_MS);
     receive_drain(e->receive);
+    intake_stop(e->intake);
     tell_shards(e, SHARD_DRAIN);
 }
 

@@ -32,7 +32,8 @@ static void cut_receive(struct settings *s)
     const struct config *c = s->config;
     s->intake              = (struct intake_settings){.hostname         = c->hostname,
                                                       .expire_ms        = c->policy.retry.expire_ms,
-                                                      .memory_bytes_max = c->memory_bytes_max};
+                                                      .memory_bytes_max = c->memory_bytes_max,
+                                                      .join_ms          = c->join_ms};
     s->receive             = (struct receive_settings){
                     .hostname               = c->hostname,
                     .message_bytes_max      = c->message_bytes_max,

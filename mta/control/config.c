@@ -174,6 +174,8 @@ const struct option config_options[] = {
      "size."},
     {"limits.memory", option_size, AT(memory_bytes_max), "1G", false, false, 1 << 20, 0,
      "Memory for the queue; above it no new mail is taken (452)."},
+    {"limits.join", option_duration, AT(join_ms), "5s", false, false, 0, 600000,
+     "The same mail (sender, options, content) for others, so soon after the last, joins it; 0s: never."},
     {"limits.command_timeout", option_duration, AT(command_timeout_ms),
      "5m", false, false, SECOND, DAYS(1),
      "How long a client may be silent."},

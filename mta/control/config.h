@@ -51,6 +51,7 @@ struct config {
     uint64_t
         min_free_bytes; /* limits.min_free_space as a percentage or as a size: the other one is 0 */
     uint64_t memory_bytes_max;
+    uint64_t join_ms;
     uint64_t command_timeout_ms;
 
     const char *dns_servers[CONFIG_SERVERS_MAX];

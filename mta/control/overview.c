@@ -88,6 +88,8 @@ static void put_spool(const struct facts *f, struct buf *into)
     field_number(into, "bytes_live", f->spool.bytes_live);
     field_number(into, "bytes_free", f->spool.bytes_free);
     field_number(into, "commits", f->spool.commits);
+    field_number(into, "appends", f->spool.appends);
+    field_number(into, "bytes_written", f->spool.bytes_written);
     field_number(into, "groups", f->spool.groups);
     field_number(into, "syncs", f->spool.syncs);
     field_bool(into, "room", f->has_room);
@@ -154,6 +156,8 @@ static void say_spool(const struct facts *f, struct buf *into)
     buf_printf(into, "spool     %s in %llu segments, %s of it live; %s free\n",
                words_size(f->spool.bytes_used, used), (unsigned long long)f->spool.segments,
                words_size(f->spool.bytes_live, live), words_size(f->spool.bytes_free, left));
+    buf_printf(into, "taken     %llu messages, which %llu more transactions joined\n",
+               (unsigned long long)f->spool.commits, (unsigned long long)f->spool.appends);
     if (!f->has_room)
         buf_printf(into, "spool     NEW MAIL IS REFUSED: %s\n", f->refusal);
 }

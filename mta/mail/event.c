@@ -89,6 +89,14 @@ void event_number(struct event_log *log, const char *key, uint64_t value)
     buf_put_number(&log->pending, value);
 }
 
+void event_true(struct event_log *log, const char *key)
+{
+    if (log->is_muted)
+        return;
+    put_key(log, key);
+    buf_put_text(&log->pending, "true");
+}
+
 void event_time(struct event_log *log, const char *key, uint64_t wall_ms)
 {
     char time[DATE_TEXT_BYTES];

@@ -61,6 +61,7 @@ void event_begin(struct event_log *log, enum event event, uint64_t wall_ms);
 /* An empty text is left out. */
 void event_text(struct event_log *log, const char *key, struct span value);
 void event_number(struct event_log *log, const char *key, uint64_t value);
+void event_true(struct event_log *log, const char *key);
 /* As RFC 3339; 0 is left out. */
 void event_time(struct event_log *log, const char *key, uint64_t wall_ms);
 /* "5.1.1"; 0.0.0 is left out. */

@@ -1,50 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The header section is held back until it is complete (at most HEADER_BYTES_MAX), because what is
- * missing goes on top of it; the rest streams through.  A mail lives until its commit has ended,
- * even if its owner has gone: until then it is in 'committing'.
+ * The envelope and the commit; intake_content.c has what is between.  A mail lives until its commit
+ * has ended, even if its owner has gone: until then it is in 'committing'.
  */
-#include "mta/receive/intake.h"
 #include "mta/base/fault.h"
 #include "mta/base/list.h"
 #include "mta/base/mem.h"
 #include "mta/mail/address.h"
-#include "mta/mail/date.h"
 #include "mta/mail/escape.h"
 #include "mta/mail/msgid.h"
+#include "mta/receive/intake_inside.h"
 #include "mta/sys/clock.h"
 #include <stdio.h>
 #include <string.h>
 
-enum { INTAKE_FLOW_BYTES = ADDRESS_BYTES_MAX + 1, INTAKE_IP_BYTES = 64, INTAKE_TLS_BYTES = 96 };
-
-struct intake {
-    struct spool *spool;
-    struct queue *queue;
-    struct event_log *log;
-    const struct intake_settings *settings;
-    uint64_t last_id, seed;
-    struct list committing;
-};
-
-struct intake_mail {
-    struct intake *intake;
-    struct list in_committing;
-    struct message *message;
-    struct draft *draft; /* NULL before intake_begin() */
-    void *owner;
-    bool asks_utf8, is_ours, is_committing, saw_bare;
-
-    struct table seen; /* recipients, domains folded */
-    struct arena seen_arena;
-    struct header_scan scan;
-    struct buf trace, header; /* not yet in the draft */
-    bool header_is_out;
-    uint64_t wall_ms;
-    struct spool_end *ends;
-    size_t end_count;
-    char ip[INTAKE_IP_BYTES], protocol[16], tls[INTAKE_TLS_BYTES];
-};
+enum { INTAKE_FLOW_BYTES = ADDRESS_BYTES_MAX + 1 };
 
 struct seen {
     struct table_node by_address;
@@ -57,6 +27,8 @@ struct intake *intake_new(struct spool *spool, struct queue *queue, struct event
     struct intake *intake = mem_new(sizeof *intake);
     *intake = (struct intake){.spool = spool, .queue = queue, .log = log, .settings = settings};
     clock_random(&intake->seed, sizeof intake->seed);
+    intake->digest = digest_new();
+    posts_init(&intake->posts, spool, queue, intake->seed);
     return intake;
 }
 
@@ -71,12 +43,26 @@ void intake_free(struct intake *intake)
         draft_set_owner(mail->draft, NULL);
         mail_free(mail);
     }
+    posts_release(&intake->posts);
+    digest_free(intake->digest);
     mem_free(intake);
 }
 
 void intake_set_settings(struct intake *intake, const struct intake_settings *settings)
 {
     intake->settings = settings;
+}
+
+uint64_t intake_turn(struct intake *intake, uint64_t now_ms)
+{
+    intake->now_ms = now_ms;
+    return posts_turn(&intake->posts, intake->settings->join_ms, now_ms);
+}
+
+void intake_stop(struct intake *intake)
+{
+    intake->is_stopping = true;
+    posts_close_all(&intake->posts, intake->now_ms);
 }
 
 void intake_note_id(struct intake *intake, uint64_t id)
@@ -102,6 +88,7 @@ struct intake_mail *intake_open(struct intake *intake, const struct envelope *en
     mail->intake             = intake;
     mail->message            = message_new(0, envelope);
     mail->asks_utf8          = envelope->needs_utf8;
+    mail->is_8bit_asked      = envelope->is_8bit;
     table_init(&mail->seen, intake->seed);
     header_scan_init(&mail->scan);
     return mail;
@@ -175,53 +162,6 @@ enum status intake_begin(struct intake_mail *mail, const struct header_trace *tr
     return OK;
 }
 
-/* What every mail must have and this one lacks (RFC 5322 3.6); never in our own, and not when a
- * part of the header went out already. */
-static void write_missing(struct intake_mail *mail, struct buf *into)
-{
-    char id[MSGID_TEXT_BYTES], date[DATE_TEXT_BYTES], message_id[512];
-    bool is_whole = mail->scan.is_over || mail->header.len < HEADER_BYTES_MAX;
-    if (mail->is_ours || !is_whole)
-        return;
-    if (!mail->scan.has_date)
-        header_write(into, "Date", span_of(date_rfc5322(mail->wall_ms, date)));
-    if (!mail->scan.has_message_id) {
-        (void)snprintf(message_id, sizeof message_id, "%s@%s", msgid_text(mail->message->id, id),
-                       mail->intake->settings->hostname);
-        message_set_message_id(mail->message, span_of(message_id));
-        (void)snprintf(message_id, sizeof message_id, "<%s@%s>", id,
-                       mail->intake->settings->hostname);
-        header_write(into, "Message-ID", span_of(message_id));
-    }
-    if (mail->scan.is_malformed && mail->scan.field_count == 0)
-        buf_put_text(into, "\r\n"); /* it has no header at all: what came is the body */
-}
-
-static enum status put_header_out(struct intake_mail *mail)
-{
-    mail->header_is_out = true;
-    if (mail->scan.message_id[0] != '\0')
-        message_set_message_id(mail->message, span_of(mail->scan.message_id));
-    write_missing(mail, &mail->trace);
-    buf_put(&mail->trace, buf_span(&mail->header));
-    enum status status = draft_write(mail->draft, buf_span(&mail->trace));
-    buf_release(&mail->trace);
-    buf_release(&mail->header);
-    return status;
-}
-
-enum status intake_write(struct intake_mail *mail, struct span content)
-{
-    must(mail->draft != NULL && !mail->is_committing);
-    if (mail->header_is_out)
-        return draft_write(mail->draft, content);
-    header_scan_feed(&mail->scan, content);
-    buf_put(&mail->header, content);
-    if (!mail->scan.is_over && mail->header.len < HEADER_BYTES_MAX)
-        return OK;
-    return put_header_out(mail);
-}
-
 bool intake_should_wait(const struct intake_mail *mail)
 {
     return mail->draft != NULL && draft_should_wait(mail->draft);
@@ -288,27 +228,53 @@ static void describe(struct intake_mail *mail, struct spool_entry *entry)
                                   .envelope        = m->envelope,
                                   .flow            = m->flow_name,
                                   .message_id      = m->message_id,
-                                  .is_report       = m->is_report};
+                                  .is_report       = m->is_report,
+                                  .is_open         = m->is_open};
+}
+
+/* Others may join it from now on, and do so behind it.  A list post to several is likely to have
+ * more of them. */
+static void open_post(struct intake_mail *mail)
+{
+    struct intake *intake = mail->intake;
+    struct message *m     = mail->message;
+    if (!mail->has_key || intake->is_stopping || mail->client_bytes > POST_CONTENT_MAX)
+        return;
+    mail->post               = posts_open(&intake->posts, &mail->key, m->id, intake->now_ms);
+    mail->post->client_bytes = mail->client_bytes;
+    mail->post->prefix_bytes = mail->prefix_bytes;
+    must(post_take(&intake->posts, mail->post, m));
+    m->is_open    = true;
+    m->may_linger = mail->scan.list_id[0] != '\0' && m->rcpt_count > 1;
+}
+
+static void commit_message(struct intake_mail *mail, const struct envelope_rcpt *rcpts)
+{
+    struct spool_entry entry;
+    set_flow(mail);
+    open_post(mail);
+    describe(mail, &entry);
+    draft_commit(mail->draft, &entry, rcpts, mail->message->rcpt_count, mail->ends,
+                 mail->end_count);
 }
 
 void intake_commit(struct intake_mail *mail, void *owner, uint64_t wall_ms)
 {
-    struct spool_entry entry;
-    struct intake *intake = mail->intake;
-    struct message *m     = mail->message;
-    mail->wall_ms         = wall_ms;
-    if (!mail->header_is_out)
-        (void)put_header_out(mail); /* an error comes back with the commit */
-    set_flow(mail);
-    describe(mail, &entry);
+    struct message *m           = mail->message;
     struct envelope_rcpt *rcpts = mem_new_array(m->rcpt_count, sizeof *rcpts);
     for (uint32_t i = 0; i < m->rcpt_count; i++)
         rcpts[i] = recipient_envelope(message_rcpt(m, i));
+    mail->wall_ms       = wall_ms;
     mail->owner         = owner;
     mail->is_committing = true;
-    list_push(&intake->committing, &mail->in_committing);
+    list_push(&mail->intake->committing, &mail->in_committing);
     draft_set_owner(mail->draft, mail);
-    draft_commit(mail->draft, &entry, rcpts, m->rcpt_count, mail->ends, mail->end_count);
+    mail->post  = intake_end_content(mail);
+    mail->joins = mail->post != NULL;
+    if (mail->joins)
+        draft_join(mail->draft, mail->post->id, rcpts, m->rcpt_count);
+    else
+        commit_message(mail, rcpts);
     mem_free(rcpts);
 }
 
@@ -322,8 +288,7 @@ static void mail_free(struct intake_mail *mail)
 {
     list_remove(&mail->in_committing);
     forget_seen(mail);
-    buf_release(&mail->trace);
-    buf_release(&mail->header);
+    intake_release_content(mail);
     mem_free(mail->ends);
     if (mail->message != NULL)
         message_free(mail->message);
@@ -338,14 +303,17 @@ void intake_abort(struct intake_mail *mail)
     mail_free(mail);
 }
 
-static void log_accepted(struct intake *intake, const struct intake_mail *mail, uint64_t wall_ms)
+/* 'm': the message that its recipients are in. */
+static void log_accepted(struct intake *intake, const struct intake_mail *mail,
+                         const struct message *m, uint64_t wall_ms)
 {
     char id[MSGID_TEXT_BYTES];
-    const struct message *m = mail->message;
     event_begin(intake->log, EVENT_ACCEPTED, wall_ms);
     event_text(intake->log, "id", span_of(msgid_text(m->id, id)));
     event_text(intake->log, "from", span_of(m->envelope.sender));
-    event_number(intake->log, "rcpts", m->rcpt_count);
+    event_number(intake->log, "rcpts", mail->message->rcpt_count);
+    if (mail->joins)
+        event_true(intake->log, "joined");
     event_number(intake->log, "size", m->content_bytes);
     event_text(intake->log, "flow", span_of(m->flow_name));
     event_text(intake->log, "list", span_of(mail->scan.list_id));
@@ -364,9 +332,22 @@ static void enqueue(struct intake *intake, struct intake_mail *mail, struct cont
     struct message *m = mail->message;
     m->content        = content;
     m->content_bytes  = content_bytes(content);
-    log_accepted(intake, mail, wall_ms);
+    log_accepted(intake, mail, m, wall_ms);
     mail->message = NULL;
+    if (mail->post != NULL) {
+        mail->post->message = m;
+        mail->post->content = content_hold(content);
+    }
     queue_accept(intake->queue, m, intake->settings->expire_ms, NULL, now_ms);
+}
+
+static void append(struct intake *intake, const struct intake_mail *mail, uint64_t now_ms,
+                   uint64_t wall_ms)
+{
+    struct message *m = mail->post->message;
+    must(m != NULL); /* the commit it joined has ended before, and well */
+    log_accepted(intake, mail, m, wall_ms);
+    queue_append(intake->queue, m, mail->message, now_ms);
 }
 
 bool intake_take_done(struct intake *intake, struct intake_done *done, uint64_t now_ms,
@@ -380,11 +361,16 @@ bool intake_take_done(struct intake *intake, struct intake_done *done, uint64_t 
     struct intake_mail *mail = draft_owner(draft);
     *done                    = (struct intake_done){.owner      = mail->owner,
                                                     .status     = status,
-                                                    .id         = mail->message->id,
+                                                    .id         = mail->joins ? mail->post->id : mail->message->id,
                                                     .rcpt_count = mail->message->rcpt_count,
                                                     .is_report  = mail->is_ours};
-    if (status == OK)
+    intake->now_ms           = now_ms;
+    if (status == OK && mail->joins)
+        append(intake, mail, now_ms, wall_ms);
+    else if (status == OK)
         enqueue(intake, mail, content, now_ms, wall_ms);
+    if (mail->post != NULL)
+        post_end(&intake->posts, mail->post, status, now_ms);
     draft_abort(draft);
     mail_free(mail);
     return true;

@@ -2,7 +2,8 @@
 /*
  * Intake: the one door through which mail becomes ours: over SMTP and from ourselves (reports).  It
  * adds the trace fields, streams content into the spool, asks for the commit, and when the disk has
- * it gives the message to the queue.
+ * it gives the message to the queue.  The same mail in further transactions, for other recipients,
+ * joins the message it has made of the first (posts.h).
  *
  *     intake_open -> intake_rcpt ... -> intake_begin -> intake_write ... -> intake_commit ->
  * (synced) -> intake_take_done
@@ -24,12 +25,19 @@ struct intake_settings {
     const char *hostname;
     uint64_t expire_ms;
     uint64_t memory_bytes_max; /* of what the queue holds: above, nothing new is taken */
+    uint64_t join_ms; /* a mail joins the same one that came no longer ago than this; 0: never */
 };
 
 struct intake *intake_new(struct spool *spool, struct queue *queue, struct event_log *log,
                           const struct intake_settings *settings);
 void intake_free(struct intake *intake);
 void intake_set_settings(struct intake *intake, const struct intake_settings *settings);
+
+/* Once a turn; returns when it wants the next.  Messages that nobody has joined for a while are
+ * closed: the queue may have facts then. */
+uint64_t intake_turn(struct intake *intake, uint64_t now_ms);
+/* Nothing is left open any more. */
+void intake_stop(struct intake *intake);
 
 /* An id found at start: no new one will be below it, whatever the clock says. */
 void intake_note_id(struct intake *intake, uint64_t id);
@@ -70,7 +78,7 @@ struct intake_done {
     void *owner;        /* NULL: disowned, or nobody */
     enum status status; /* OK: it is on disk and in the queue */
     uint64_t id;
-    uint32_t rcpt_count;
+    uint32_t rcpt_count; /* of this transaction */
     bool is_report;
 };
 /* Takes what the spool has committed, hands it to the queue, tells the log; one at a time, false

@@ -51,6 +51,7 @@ struct spool {
     struct spool_entry entry; /* of the last commit; its texts do not live on */
     uint64_t first_end_id;
     size_t rcpt_count, end_count;
+    unsigned joins, closed;
 };
 
 struct draft {
@@ -59,7 +60,7 @@ struct draft {
     void *owner;
     uint64_t id;
     enum status status;
-    bool is_committing;
+    bool is_committing, is_join;
     struct buf bytes;
 };
 
@@ -130,6 +131,22 @@ void draft_commit(struct draft *d, const struct spool_entry *entry,
     list_move(&s->committing, &d->link);
 }
 
+void draft_join(struct draft *d, uint64_t id, const struct envelope_rcpt *rcpts, size_t rcpt_count)
+{
+    must(!d->is_committing && d->bytes.len == 0);
+    must(rcpt_count > 0 && rcpts[rcpt_count - 1].address != NULL);
+    d->is_committing = d->is_join = true;
+    d->id                         = id;
+    d->spool->joins++;
+    list_move(&d->spool->committing, &d->link);
+}
+
+void spool_close_message(struct spool *s, uint64_t id)
+{
+    (void)id;
+    s->closed++;
+}
+
 void draft_set_owner(struct draft *d, void *owner)
 {
     d->owner = owner;
@@ -148,7 +165,7 @@ struct draft *spool_take_committed(struct spool *s, enum status *status, struct 
     struct draft *d = CONTAINER_OF(node, struct draft, link);
     *status         = d->status;
     *content        = NULL;
-    if (d->status == OK) {
+    if (d->status == OK && !d->is_join) {
         *content          = mem_new(sizeof **content);
         (*content)->refs  = 1;
         (*content)->bytes = d->bytes;
@@ -169,6 +186,16 @@ void content_release(struct content *content)
         return;
     buf_release(&content->bytes);
     mem_free(content);
+}
+
+enum status content_read(const struct content *content, uint64_t offset, char *into, size_t cap,
+                         size_t *got)
+{
+    struct span rest = span_first(span_skip(buf_span(&content->bytes), offset), cap);
+    *got             = rest.len;
+    if (rest.len > 0)
+        memcpy(into, rest.at, rest.len);
+    return rest.len > 0 ? OK : END;
 }
 
 uint64_t content_bytes(const struct content *content)
@@ -205,9 +232,11 @@ static inline void fixture_world_init(struct fixture_world *f)
     };
     f->queue = queue_new(&policy, 1);
     event_log_init(&f->log, EVENT_JSON, LEVEL_DEBUG);
-    f->settings = (struct intake_settings){
-        .hostname = "relay.test", .expire_ms = FIXTURE_EXPIRE_MS, .memory_bytes_max = 1U << 30};
-    f->intake = intake_new(&f->spool, f->queue, &f->log, &f->settings);
+    f->settings = (struct intake_settings){.hostname         = "relay.test",
+                                           .expire_ms        = FIXTURE_EXPIRE_MS,
+                                           .memory_bytes_max = 1U << 30,
+                                           .join_ms          = 5000};
+    f->intake   = intake_new(&f->spool, f->queue, &f->log, &f->settings);
 }
 
 /* Everything that was begun must have ended; the queue is emptied as the engine does it. */
