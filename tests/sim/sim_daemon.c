@@ -169,6 +169,8 @@ static void put_rule(struct config *c)
     c->policy.rules      = c->rules;
     c->policy.rule_count = 1;
     c->policy.jobs_max   = 200;
+    c->policy.linger_ms  = p->linger_ms;
+    c->join_ms           = p->join_ms;
 }
 
 static void put_times(struct config *c)

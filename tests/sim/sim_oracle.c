@@ -50,7 +50,7 @@ struct report {
 struct sim_oracle {
     struct fate fates[PLAN_RCPTS_MAX];
     struct list deliveries, reports;
-    uint64_t delivered, excused, reported;
+    uint64_t delivered, excused, reported, joined;
     unsigned crashes;
 };
 
@@ -62,9 +62,11 @@ struct sim_oracle *oracle_new(void)
 void oracle_close(void)
 {
     const struct sim_oracle *o = sim()->oracle;
-    sim_note("%u recipients, %llu deliveries, %llu of them again, %llu reports, %u crashes",
-             sim()->plan->rcpt_count, (unsigned long long)o->delivered,
-             (unsigned long long)o->excused, (unsigned long long)o->reported, o->crashes);
+    sim_note("%u recipients, %llu joins, %llu deliveries, %llu of them again, %llu reports, "
+             "%u crashes",
+             sim()->plan->rcpt_count, (unsigned long long)o->joined,
+             (unsigned long long)o->delivered, (unsigned long long)o->excused,
+             (unsigned long long)o->reported, o->crashes);
 }
 
 /* --- deliveries --- */
@@ -265,10 +267,12 @@ static void note_end(unsigned rcpt, struct span event)
 
 void oracle_on_log(struct span line)
 {
-    static const struct span event_key = SPAN("\"event\":\""), to_key = SPAN("\"to\":\"");
-    struct span event = field_of(line, event_key);
-    unsigned rcpt     = plan_rcpt_of(field_of(line, to_key));
+    static const struct span event_key = SPAN("\"event\":\""), to_key = SPAN("\"to\":\""),
+                             joined = SPAN("\"joined\":true");
+    struct span event               = field_of(line, event_key);
+    unsigned rcpt                   = plan_rcpt_of(field_of(line, to_key));
     sim_note("log: %.*s", (int)line.len, line.at);
+    sim()->oracle->joined += span_find_text(line, joined) < line.len;
     bool is_end =
         span_is(event, "delivered") || span_is(event, "failed") || span_is(event, "expired");
     if (rcpt == UINT_MAX) {

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
+enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, LONG_BODY_BYTES = 30000 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -204,15 +204,19 @@ static void make_crashes(struct sim_plan *p)
 static void make_limits(struct sim_plan *p)
 {
     static const unsigned connections[] = {1, 2, 5, 20}, messages[] = {1, 3, 100},
-                          rcpts[] = {1, 5, 100};
-    p->shards                     = (unsigned)sim_between(1, 3);
-    p->connections                = connections[sim_below(COUNT(connections))];
-    p->messages_per_connection    = messages[sim_below(COUNT(messages))];
-    p->recipients_per_transaction = rcpts[sim_below(COUNT(rcpts))];
-    p->rate_per_hour              = coin() ? 0 : sim_between(200, 5000);
-    p->idle_ms                    = sim_below(20) * SECOND + SECOND;
-    p->expire_ms                  = sim_between(8, 48) * HOUR;
-    p->calm_ms                    = 3 * HOUR;
+                          rcpts[]    = {1, 5, 100};
+    static const uint64_t joins_ms[] = {0, SECOND, 5 * SECOND, 10 * MINUTE, 5 * SECOND};
+    p->shards                        = (unsigned)sim_between(1, 3);
+    p->connections                   = connections[sim_below(COUNT(connections))];
+    p->messages_per_connection       = messages[sim_below(COUNT(messages))];
+    p->recipients_per_transaction    = rcpts[sim_below(COUNT(rcpts))];
+    p->rate_per_hour                 = coin() ? 0 : sim_between(200, 5000);
+    uint64_t seconds                 = sim_below(20);
+    p->idle_ms                       = seconds * SECOND + SECOND;
+    p->expire_ms                     = sim_between(8, 48) * HOUR;
+    p->calm_ms                       = 3 * HOUR;
+    p->join_ms                       = joins_ms[seconds % COUNT(joins_ms)];
+    p->linger_ms                     = seconds % 3 == 0 ? 0 : 100;
 }
 
 struct sim_plan *plan_new(void)
@@ -285,6 +289,8 @@ void plan_mail_text(unsigned mail, struct buf *into)
                "Message-ID: <m%u@d0.example>\r\n\r\n",
                mail, mail);
     size_t end = into->len + sim()->plan->mails[mail].body_bytes;
+    if (sim()->plan->mails[mail].body_bytes > LONG_BODY_BYTES)
+        end += LONG_BODY_BYTES * 10; /* more than the intake holds back */
     for (unsigned line = mail; into->len < end; line++)
         put_line(into, line);
 }

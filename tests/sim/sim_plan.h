@@ -133,7 +133,7 @@ struct sim_plan {
 
     /* the product's configuration */
     unsigned shards, connections, messages_per_connection, recipients_per_transaction;
-    uint64_t rate_per_hour, idle_ms, expire_ms;
+    uint64_t rate_per_hour, idle_ms, expire_ms, join_ms, linger_ms;
 
     uint64_t calm_ms; /* from then on no fault is begun, and only dead sites stay dead */
 };

@@ -92,7 +92,14 @@ unsigned source_count_acked(unsigned rcpt)
 
 uint64_t source_first_ms(unsigned rcpt)
 {
-    return transaction_of(rcpt)->first_ms;
+    const struct sim_sources *all = sim()->sources;
+    uint64_t first_ms             = transaction_of(rcpt)->first_ms;
+    for (unsigned i = 0; i < all->count; i++) {
+        const struct transaction *t = &all->transactions[i];
+        if (t->mail == sim()->plan->rcpts[rcpt].mail && t->first_ms > 0 && t->first_ms < first_ms)
+            first_ms = t->first_ms;
+    }
+    return first_ms;
 }
 
 bool sources_are_done(void)

@@ -20,5 +20,5 @@ void sources_on_broken_disk(uint64_t since_ms);
  * often; and how often it was answered 250. */
 unsigned source_count_submitted(unsigned rcpt);
 unsigned source_count_acked(unsigned rcpt);
-/* Since when. */
+/* Since when some of its mail was handed over: who joins a message expires with it. */
 uint64_t source_first_ms(unsigned rcpt);
