@@ -211,6 +211,214 @@ static void a_join_of_a_message_that_was_refused_is_refused(void **state)
     spool_close(s);
 }
 
+/* --- while the message moves --- */
+
+enum { OTHERS_FROM = 100, OTHERS_TO = 140 };
+
+static void put_others(struct spool *s)
+{
+    for (uint64_t id = OTHERS_FROM; id < OTHERS_TO; id++)
+        assert_int_equal(put_message(s, id, 10000, 1, &now), OK);
+}
+
+/* So much is dead then that message 1 must move: the engine will be asked. */
+static void end_others(struct spool *s)
+{
+    for (uint64_t id = OTHERS_FROM; id < OTHERS_TO; id++)
+        end_rcpt(s, id, 0);
+    for (int i = 0; i < 50; i++)
+        now = settle(s, now + 20);
+}
+
+static void make_it_move(struct spool *s)
+{
+    put_others(s);
+    end_others(s);
+}
+
+static bool is_asked(struct spool *s, uint32_t *first, uint32_t *count)
+{
+    uint64_t id;
+    bool is_asked = spool_wants_checkpoint(s, &id, first, count);
+    assert_true(!is_asked || id == 1);
+    return is_asked;
+}
+
+/* All of a range wait. */
+static void answer(struct spool *s, uint32_t first, uint32_t count)
+{
+    uint32_t *indexes       = mem_new_array(count, sizeof *indexes);
+    struct spool_rcpt *rows = mem_new_array(count, sizeof *rows);
+    char(*texts)[64]        = mem_new_array(count, sizeof *texts);
+    for (uint32_t i = 0; i < count; i++) {
+        indexes[i] = first + i;
+        rows[i]    = (struct spool_rcpt){
+               .envelope = {.address = rcpt_address(1, first + i, texts[i]), .orcpt = ""},
+               .last     = {.text = "",              .mx = ""                      }
+        };
+    }
+    spool_put_checkpoint(s, 1, indexes, rows, count);
+    mem_free(indexes);
+    mem_free(rows);
+    mem_free(texts);
+}
+
+static void answer_all(struct spool *s)
+{
+    uint32_t first, count;
+    for (int i = 0; i < 200; i++) {
+        while (is_asked(s, &first, &count))
+            answer(s, first, count);
+        now = settle(s, now);
+    }
+}
+
+static struct draft *ask_to_join(struct spool *s, size_t rcpt)
+{
+    char text[64];
+    struct draft *d         = draft_open(s);
+    struct envelope_rcpt to = {.address = rcpt_address(1, rcpt, text), .orcpt = ""};
+    draft_join(d, 1, &to, 1);
+    return d;
+}
+
+static void take_joined(struct spool *s, struct draft *d)
+{
+    enum status status;
+    struct content *content;
+    assert_ptr_equal(spool_take_committed(s, &status, &content), d);
+    assert_int_equal(status, OK);
+    draft_abort(d);
+}
+
+static void take_all_waiting(struct spool *s, size_t rcpts)
+{
+    struct spool_recovered found;
+    char text[64];
+    size_t next = 0;
+    while (spool_take_recovered(s, &found)) {
+        assert_int_equal(found.entry.id, 1);
+        assert_int_equal(found.rcpt_count, rcpts);
+        if (found.first == 0)
+            content_release(found.content);
+        for (size_t i = 0; i < found.given; i++, next++) {
+            assert_int_equal(found.rcpts[i].state, RCPT_WAITING);
+            assert_string_equal(found.rcpts[i].envelope.address, rcpt_address(1, next, text));
+        }
+    }
+    assert_int_equal(next, rcpts);
+}
+
+static void nobody_is_asked_before_the_engine_knows_who_joined(void **state)
+{
+    (void)state;
+    uint32_t first, count;
+    struct spool *s = spool_with_open_message(2);
+    put_others(s);
+    struct draft *d = ask_to_join(s, 2);
+    now             = settle(s, now);
+    assert_int_equal(stats_of(s).appends, 1); /* durable, and not taken */
+    end_others(s);
+    assert_false(is_asked(s, &first, &count));
+    take_joined(s, d);
+    assert_true(is_asked(s, &first, &count));
+    assert_int_equal(count, 3);
+    answer_all(s);
+    s = reopened(s);
+    take_all_waiting(s, 3);
+    spool_close(s);
+}
+
+/* What is live when somebody has joined, before or after the checkpoint was written. */
+static uint64_t live_with_join(bool is_before)
+{
+    uint32_t first, count;
+    struct draft *d = NULL;
+    struct spool *s = spool_with_open_message(2);
+    make_it_move(s);
+    assert_true(is_asked(s, &first, &count));
+    if (is_before) {
+        d   = ask_to_join(s, 2);
+        now = settle(s, now);
+        assert_int_equal(stats_of(s).appends, 0); /* the checkpoint comes first */
+    }
+    answer_all(s);
+    if (!is_before) {
+        d   = ask_to_join(s, 2);
+        now = settle(s, now);
+    }
+    assert_int_equal(stats_of(s).appends, 1);
+    take_joined(s, d);
+    uint64_t live = stats_of(s).bytes_live;
+    s             = reopened(s);
+    take_all_waiting(s, 3);
+    spool_close(s);
+    return live;
+}
+
+static void who_joins_a_message_that_moves_stays_behind_its_checkpoint(void **state)
+{
+    (void)state;
+    assert_int_equal(live_with_join(true), live_with_join(false));
+}
+
+static void who_joins_while_the_engine_is_asked_is_asked_for_too(void **state)
+{
+    enum { RANGE = 256, MANY = 80 * RANGE, ANSWERED = 3 }; /* the next one begins a range */
+    (void)state;
+    uint32_t first, count;
+    struct spool *s = spool_with_open_message(MANY);
+    make_it_move(s);
+    for (int i = 0; i < ANSWERED; i++) {
+        assert_true(is_asked(s, &first, &count));
+        answer(s, first, count);
+    }
+    struct draft *d = ask_to_join(s, MANY);
+    now             = settle(s, now);
+    take_joined(s, d);
+    answer_all(s);
+    s = reopened(s);
+    take_all_waiting(s, MANY + 1);
+    spool_close(s);
+}
+
+static void erase_first_append(struct fake_inode *inode, uint64_t segment)
+{
+    struct record record;
+    size_t bytes = 0;
+    for (size_t at = 0; at + RECORD_ALIGN_BYTES <= inode->bytes; at += bytes) {
+        char *in = inode->cache + at;
+        if (record_parse(span_make(in, inode->bytes - at), segment, &record, &bytes, NULL) !=
+            RECORD_GOOD) {
+            bytes = RECORD_ALIGN_BYTES;
+        } else if (record.type == RECORD_APPEND) {
+            memset(in, 0, bytes);
+            return;
+        }
+    }
+    fail();
+}
+
+/* As when its segment went after the message had moved, and an older one and a younger one stay. */
+static void a_checkpoint_tells_of_those_whose_append_has_gone(void **state)
+{
+    (void)state;
+    uint32_t first, count;
+    struct spool *s = spool_with_open_message(2);
+    assert_int_equal(join_message(s, 1, 2, 1, &now), OK);
+    assert_int_equal(join_message(s, 1, 3, 1, &now), OK);
+    make_it_move(s);
+    assert_true(is_asked(s, &first, &count));
+    answer(s, first, count);
+    spool_close(s); /* the checkpoint is there, and what was before it too */
+    erase_first_append(&fake.inodes[fake_find(&fake.cache, "0000000000000001.seg")->inode], 1);
+    struct spool_config config = small_config();
+    s                          = open_spool(&config);
+    assert_non_null(s);
+    take_all_waiting(s, 4);
+    spool_close(s);
+}
+
 /* --- format 1 had neither joins nor the flag of an open message --- */
 
 static void make_version_1(struct fake_inode *inode, uint64_t segment)
@@ -263,6 +471,10 @@ int main(void)
         cmocka_unit_test(a_forgotten_join_lets_the_message_go),
         cmocka_unit_test(a_join_may_be_larger_than_a_record),
         cmocka_unit_test(a_join_of_a_message_that_was_refused_is_refused),
+        cmocka_unit_test(nobody_is_asked_before_the_engine_knows_who_joined),
+        cmocka_unit_test(who_joins_a_message_that_moves_stays_behind_its_checkpoint),
+        cmocka_unit_test(who_joins_while_the_engine_is_asked_is_asked_for_too),
+        cmocka_unit_test(a_checkpoint_tells_of_those_whose_append_has_gone),
         cmocka_unit_test(a_spool_of_the_version_before_is_read),
     };
     return RUN(tests);
