@@ -21,6 +21,8 @@ static bool take_value(const struct option_row *row, const char *value)
         return units_duration(span_of(value), row->into);
     case OPTION_SIZE:
         return units_size(span_of(value), row->into);
+    case OPTION_RATE:
+        return units_rate(span_of(value), row->into);
     case OPTION_TEXT:
         *(const char **)row->into = value;
         return true;

@@ -11,6 +11,7 @@ enum option_kind {
     OPTION_NUMBER,   /* uint64_t */
     OPTION_DURATION, /* uint64_t, milliseconds */
     OPTION_SIZE,     /* uint64_t, bytes */
+    OPTION_RATE,     /* uint64_t, nanoseconds from one to the next */
     OPTION_TEXT      /* const char *, borrowed from argv */
 };
 

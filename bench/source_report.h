@@ -21,8 +21,12 @@ struct source_times {
 
 struct source_report {
     uint64_t recipients, accepted, refused, transactions, connections, lost, bytes;
-    uint64_t begun_us, ended_us; /* the first byte of mail, the last reply */
-    uint64_t begun_wall_ms, ended_wall_ms;
+    uint64_t unsent;      /* recipients that a bound left out */
+    uint64_t sent_away;   /* connections that ended with 421 between messages */
+    uint64_t round_trips; /* times that something was written and its replies awaited */
+    uint64_t tls, tls_resumed;
+    uint64_t begun_us, ended_us;  /* the first byte of mail, the last reply; monotonic */
+    uint64_t begun_wall_us;       /* since 1970 */
     struct source_times handover; /* from the final dot to its reply */
     struct source_times whole;    /* from MAIL to the same */
     struct source_example examples[SOURCE_EXAMPLES_MAX];

@@ -3,7 +3,7 @@
  */
 #include "bench/units.h"
 
-enum { NUMBER_MAX = 1000000000, SHARE_DIGITS = 4 };
+enum { NUMBER_MAX = 1000000000, SHARE_DIGITS = 4, NS_PER_MS = 1000000 };
 
 struct unit {
     const char *suffix;
@@ -54,6 +54,22 @@ bool units_duration(struct span text, uint64_t *ms)
 bool units_size(struct span text, uint64_t *bytes)
 {
     return with_unit(text, sizes, sizeof sizes / sizeof sizes[0], bytes);
+}
+
+bool units_rate(struct span text, uint64_t *interval_ns)
+{
+    struct span unit = text, number;
+    uint64_t count, ms = 0;
+    (void)span_cut(&unit, '/', &number);
+    if (unit.len != 1 || !units_number(number, &count) || count == 0)
+        return false;
+    for (size_t i = 0; i < sizeof durations / sizeof durations[0]; i++)
+        if (span_is(unit, durations[i].suffix))
+            ms = durations[i].factor;
+    if (ms == 0)
+        return false;
+    *interval_ns = ms * NS_PER_MS / count;
+    return true;
 }
 
 bool units_share(struct span text, uint64_t *millionths)

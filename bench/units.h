@@ -13,5 +13,7 @@ bool units_number(struct span text, uint64_t *value);
 bool units_duration(struct span text, uint64_t *ms);
 /* "4096", "4k", "10M", "1G"; powers of 1024. */
 bool units_size(struct span text, uint64_t *bytes);
+/* "100/s", "6000/m", "500/h", "9/d": the time from one to the next. */
+bool units_rate(struct span text, uint64_t *interval_ns);
 /* "30%", "0.5%": millionths of the whole, at most all of it. */
 bool units_share(struct span text, uint64_t *millionths);

@@ -9,7 +9,9 @@
 
 /* Monotonic, from an unknown start; for intervals. */
 uint64_t clock_now_ms(void);
+uint64_t clock_now_us(void);
 /* Since 1970 UTC; for what is written down: arrival, expiry, next try.  May step. */
 uint64_t clock_wall_ms(void);
+uint64_t clock_wall_us(void);
 /* Bytes nobody can guess: message ids, seeds, hash seeds. */
 void clock_random(void *into, unsigned bytes);

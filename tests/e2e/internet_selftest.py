@@ -924,6 +924,43 @@ def the_source_hands_over_every_recipient_once():
 
 
 @test
+def the_source_speaks_tls_logs_in_and_chunks():
+    with World("host relay.test 127.0.0.3 relay chunking auth=joe:secret tls-required\n", "--domains", "50") as w:
+        code, report = source(w, "--recipients", "60", "--domains", "50", "--personalised", "--connections", "3", "--pipelining",
+                              "--chunking", "--starttls", "--auth", "joe:secret", "--connection-per-message")
+        stats = w.stats()
+        assert code == 0 and report["accepted"] == 60 and report["tls"] == 60, report
+        assert report["tls_resumed"] >= 57 and stats["tls_resumed"] == report["tls_resumed"] and stats["tls"] == 60
+        assert stats["receipts"] == 60 and stats["duplicates"] == 0 and stats["violation_count"] == 0, stats
+        assert source(w, "--recipients", "10", "--starttls", "--auth", "joe:wrong")[1]["lost_connections"] == 1
+        assert source(w, "--recipients", "10")[1]["refused"] == 10
+        code, report = source(w, "--recipients", "4", "--per-transaction", "2", "--size", "10M", "--starttls", "--auth", "joe:secret",
+                              "--id", "big")
+        assert code == 0 and report["accepted"] == 4 and report["bytes"] > 2 * 10000000, report
+        assert w.stats()["violation_count"] == 0
+
+
+@test
+def the_source_keeps_its_pace_and_its_bounds():
+    with World("", "--domains", "5") as w:
+        code, report = source(w, "--recipients", "50", "--personalised", "--rate", "20/s", "--time", "500ms")
+        assert code == 0 and report["accepted"] == 10 and report["unsent"] == 40 and report["unanswered"] == 0, report
+        assert report["elapsed_ms"] >= 450
+        code, report = source(w, "--recipients", "50", "--per-transaction", "5", "--messages", "4", "--burst", "2", "--burst-pause", "100ms",
+                              "--connection-per-message", "--connections", "2", "--id", "b")
+        assert code == 0 and report["accepted"] == 20 and report["connections"] == 4 and report["elapsed_ms"] >= 100, report
+
+
+@test
+def a_source_that_is_sent_away_goes_on():
+    with World("host relay.test 127.0.0.3 relay messages=3\n", "--domains", "5") as w:
+        for options in (["--pipelining"], []):
+            code, report = source(w, "--recipients", "20", "--personalised", "--id", " ".join(options) or "-", *options)
+            assert code == 0 and report["accepted"] == 20 and report["sent_away"] == 6 and report["connections"] == 7, report
+        assert w.stats()["duplicates"] == 0
+
+
+@test
 def the_source_says_who_was_refused():
     with World("", "--domains", "5") as w:
         path = os.path.join(w.directory.name, "list")

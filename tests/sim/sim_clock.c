@@ -12,9 +12,19 @@ uint64_t clock_now_ms(void)
     return sim()->now_ms;
 }
 
+uint64_t clock_now_us(void)
+{
+    return clock_now_ms() * 1000;
+}
+
 uint64_t clock_wall_ms(void)
 {
     return epoch_wall_ms + sim()->now_ms;
+}
+
+uint64_t clock_wall_us(void)
+{
+    return clock_wall_ms() * 1000;
 }
 
 void clock_random(void *into, unsigned bytes)

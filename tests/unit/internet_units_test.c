@@ -22,6 +22,19 @@ static void durations_sizes_and_shares_have_units(void **state)
     assert_true(units_share(span_of("100%"), &value) && value == UNITS_SHARE_WHOLE);
 }
 
+static void a_rate_is_the_time_from_one_to_the_next(void **state)
+{
+    (void)state;
+    uint64_t ns                      = 7;
+    static const char *const wrong[] = {"", "5", "/s", "0/s", "5/", "5/ms", "5/x", "-1/s", "5/s/s"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_false(units_rate(span_of(wrong[i]), &ns));
+    assert_int_equal(ns, 7);
+    assert_true(units_rate(span_of("3000/s"), &ns) && ns == 333333);
+    assert_true(units_rate(span_of("600/m"), &ns) && ns == 100000000);
+    assert_true(units_rate(span_of("1/h"), &ns) && ns == 3600000000000);
+}
+
 static void what_is_no_number_leaves_the_value_alone(void **state)
 {
     (void)state;
@@ -124,6 +137,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(durations_sizes_and_shares_have_units),
+        cmocka_unit_test(a_rate_is_the_time_from_one_to_the_next),
         cmocka_unit_test(what_is_no_number_leaves_the_value_alone),
         cmocka_unit_test(json_text_is_valid_whatever_the_bytes),
         cmocka_unit_test(json_members_are_separated_by_commas),
