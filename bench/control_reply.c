@@ -5,6 +5,7 @@
 #include "bench/internet_uv.h"
 #include "bench/json.h"
 #include <stdio.h>
+#include <string.h>
 
 enum { PIECE_BYTES = 65536, LINE_BYTES_MAX = 4096 };
 
@@ -28,6 +29,35 @@ static bool more_stats(struct control_reply *r, struct buf *out)
     json_number(out, "silent", dns->silent);
     json_number(out, "bad", dns->bad);
     buf_put_text(out, "}}\n");
+    return false;
+}
+
+static void group_json(const struct latency_group *group, struct buf *out)
+{
+    buf_put_byte(out, '{');
+    json_text(out, "prefix", span_of(group->name));
+    json_number(out, "messages", group->contents);
+    json_number(out, "recipients", group->recipients);
+    latency_json(group, out);
+    buf_put_text(out, "}\n");
+}
+
+static bool begin_latency(struct control_reply *r, struct span prefix, struct buf *error)
+{
+    const struct latency *latency = &r->internet->ledger.latency;
+    (void)snprintf(r->argument, sizeof r->argument, "%.*s", (int)prefix.len, prefix.at);
+    if (prefix.len == 0 || latency_find(latency, span_of(r->argument)) != NULL)
+        return true;
+    buf_printf(error, "no message id began with '%s-'", r->argument);
+    return false;
+}
+
+static bool more_latency(struct control_reply *r, struct buf *out)
+{
+    const struct latency *latency = &r->internet->ledger.latency;
+    for (size_t i = 0; i < latency->group_count; i++)
+        if (r->argument[0] == '\0' || strcmp(r->argument, latency->groups[i]->name) == 0)
+            group_json(latency->groups[i], out);
     return false;
 }
 
@@ -198,6 +228,7 @@ static bool more_error(struct control_reply *r, struct buf *out)
 
 static const struct command commands[] = {
     {"stats",      NULL,             more_stats     },
+    {"latency",    begin_latency,    more_latency   },
     {"hosts",      begin_hosts,      more_hosts     },
     {"domains",    begin_domains,    more_domains   },
     {"recipients", begin_recipients, more_recipients},

@@ -4,6 +4,7 @@
  * receipts never stand in memory as text.  JSON lines; an empty line ends every answer.
  *
  *     stats                      one object: everything summed up
+ *     latency [PREFIX]           an object for each group of message ids, or for one
  *     hosts | domains            an object for each, with its counts
  *     recipients [DOMAIN]        an object for each receipt: message id and recipient
  *     refusals                   an object for each address that was ever refused

@@ -93,15 +93,6 @@ static bool make_world(struct internet *internet, const struct internet_options 
     return ok;
 }
 
-static void note_time(struct internet *internet)
-{
-    uv_timeval64_t wall;
-    uv_update_time(internet->loop);
-    (void)uv_gettimeofday(&wall);
-    internet->common.wall_offset_ms =
-        (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_usec / 1000 - uv_now(internet->loop);
-}
-
 static void init(struct internet *internet, uv_loop_t *loop, const struct internet_options *o)
 {
     memset(internet, 0, sizeof *internet);
@@ -114,7 +105,6 @@ static void init(struct internet *internet, uv_loop_t *loop, const struct intern
     internet->common.ledger  = &internet->ledger;
     internet->common.no_hash = o->no_hash;
     internet->ports          = (struct mx_ports){(unsigned)o->smtp_port, (unsigned)o->lmtp_port};
-    note_time(internet);
 }
 
 static bool open_all(struct internet *internet, const struct internet_options *o, struct buf *error)

@@ -14,6 +14,7 @@ enum {
     BLOCK_RECEIPTS  = 4096,
     REFUSALS_STEP   = 1024,
     ID_NUMBER_BYTES = 4,
+    US_PER_MS       = 1000,
     KEY_BYTES_MAX   = LEDGER_ID_BYTES_MAX + 1024
 };
 
@@ -29,6 +30,7 @@ static const char *const violation_names[] = {VIOLATIONS(VIOLATION_NAME)};
 void ledger_init(struct ledger *l)
 {
     memset(l, 0, sizeof *l);
+    latency_init(&l->latency);
     table_init(&l->ids, 10);
     table_init(&l->letters, 11);
     table_init(&l->receipts, 12);
@@ -40,6 +42,7 @@ void ledger_release(struct ledger *l)
     for (size_t i = 0; i * BLOCK_RECEIPTS < l->receipt_count; i++)
         mem_free(l->receipt_blocks[i]);
     mem_free(l->receipt_blocks);
+    latency_release(&l->latency);
     table_release(&l->ids);
     table_release(&l->letters);
     table_release(&l->receipts);
@@ -131,7 +134,7 @@ const struct receipt *ledger_receipt(const struct ledger *l, size_t n)
 }
 
 void ledger_receive(struct ledger *l, const struct letter *letter, struct span rcpt, bool is_tls,
-                    uint64_t wall_ms)
+                    uint64_t wall_us)
 {
     char number[ID_NUMBER_BYTES], joined[KEY_BYTES_MAX];
     bytes_put32(number, letter->id_number);
@@ -146,15 +149,13 @@ void ledger_receive(struct ledger *l, const struct letter *letter, struct span r
         receipt           = new_receipt(l);
         key               = keep(l, key);
         receipt->rcpt     = span_skip(key, ID_NUMBER_BYTES);
-        receipt->first_ms = wall_ms;
+        receipt->first_us = wall_us;
         table_insert(&l->receipts, &receipt->by_id_and_rcpt, key);
     }
     receipt->letter  = letter;
-    receipt->last_ms = wall_ms;
+    receipt->last_us = wall_us;
     receipt->is_tls  = is_tls;
     receipt->count++;
-    l->first_ms = l->first_ms == 0 ? wall_ms : l->first_ms;
-    l->last_ms  = wall_ms;
 }
 
 void ledger_refuse(struct ledger *l, struct span rcpt, struct span reply)
@@ -196,8 +197,9 @@ void ledger_receipt_json(const struct receipt *receipt, struct buf *out)
     json_text(out, "rcpt", receipt->rcpt);
     json_text(out, "id", receipt->letter->id);
     json_number(out, "count", receipt->count);
-    json_number(out, "first_ms", receipt->first_ms);
-    json_number(out, "last_ms", receipt->last_ms);
+    json_number(out, "first_ms", receipt->first_us / US_PER_MS);
+    json_number(out, "last_ms", receipt->last_us / US_PER_MS);
+    json_number(out, "first_us", receipt->first_us);
     json_bool(out, "tls", receipt->is_tls);
     json_sha256(out, receipt->letter->sha256);
     buf_put_text(out, "}\n");
@@ -237,8 +239,9 @@ void ledger_json(const struct ledger *l, struct buf *out)
     json_number(out, "contents", l->letters.count);
     json_number(out, "changed_contents", l->changed_ids);
     json_number(out, "refused_addresses", l->refusal_count);
-    json_number(out, "first_ms", l->first_ms);
-    json_number(out, "last_ms", l->last_ms);
+    json_number(out, "first_ms", l->latency.all.first_us / US_PER_MS);
+    json_number(out, "last_ms", l->latency.all.last_us / US_PER_MS);
+    latency_json(&l->latency.all, out);
     tally_json(&l->total, out);
     violations_json(l, out);
 }

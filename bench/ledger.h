@@ -6,6 +6,7 @@
  * each receipt.
  */
 #pragma once
+#include "bench/latency.h"
 #include "bench/world.h"
 
 enum { LEDGER_SHA256_BYTES = 32, LEDGER_EXAMPLE_BYTES = 160, LEDGER_ID_BYTES_MAX = 1000 };
@@ -54,7 +55,7 @@ struct receipt {
     struct table_node by_id_and_rcpt;
     struct span rcpt;
     const struct letter *letter; /* the latest */
-    uint64_t first_ms, last_ms;  /* since 1970 */
+    uint64_t first_us, last_us;  /* since 1970 */
     uint32_t count;
     bool is_tls; /* the latest */
 };
@@ -79,7 +80,7 @@ struct ledger {
     size_t receipt_count, duplicates, changed_ids;
     struct refusal **all_refusals;
     size_t refusal_count;
-    uint64_t first_ms, last_ms;
+    struct latency latency;
     struct arena arena;
 };
 
@@ -94,7 +95,7 @@ uint64_t ledger_violations(const struct ledger *l);
 const struct letter *ledger_letter(struct ledger *l, struct span id,
                                    const uint8_t sha256[LEDGER_SHA256_BYTES]);
 void ledger_receive(struct ledger *l, const struct letter *letter, struct span rcpt, bool is_tls,
-                    uint64_t wall_ms);
+                    uint64_t wall_us);
 /* The n-th receipt, in order of arrival; n < receipt_count. */
 const struct receipt *ledger_receipt(const struct ledger *l, size_t n);
 void ledger_refuse(struct ledger *l, struct span rcpt, struct span reply);

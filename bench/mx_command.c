@@ -60,6 +60,7 @@ static void run_bdat(struct mx_session *s, struct span argument)
         mx_bad_syntax(s, size);
         return;
     }
+    mx_session_count(s, offsetof(struct tally, bdat));
     s->chunk_is_last = span_is_nocase(span_trim(argument), "LAST");
     s->chunk_is_void = s->transaction.count == 0; /* read it, then say what was wrong */
     if (!s->has_begun_bdat && !s->chunk_is_void) {
@@ -108,6 +109,10 @@ static void run_quit(struct mx_session *s, struct span argument)
 {
     (void)argument;
     s->has_quit = true;
+    if (s->is_turn_fresh && s->is_turn_warm) { /* what came was for no message */
+        s->host->tally.round_trips_warm--;
+        s->common->ledger->total.round_trips_warm--;
+    }
     (void)mx_session_answer(s, STAGE_QUIT, "221 2.0.0 bye");
     if (s->phase == MX_COMMAND)
         s->phase = MX_CLOSED;

@@ -7,6 +7,7 @@
  */
 #include "bench/mx_conn_uv.h"
 #include "mta/base/mem.h"
+#include "mta/sys/clock.h"
 #include <arpa/inet.h>
 #include <string.h>
 #include <uv.h>
@@ -45,6 +46,7 @@ struct mx_write {
 };
 
 static void pump(struct mx_conn *c);
+static void note_flushed(struct mx_conn *c);
 
 static uint64_t now_ms(const struct mx_conn *c)
 {
@@ -100,10 +102,17 @@ static void on_written(uv_write_t *request, int status)
     buf_release(&w->bytes);
     mem_free(w);
     c->writes--;
+    note_flushed(c);
     if (status < 0)
         conn_close(c);
     else if (!c->is_over)
         pump(c);
+}
+
+static void note_flushed(struct mx_conn *c)
+{
+    if (c->writes == 0 && list_is_empty(&c->delays))
+        mx_session_flushed(&c->session);
 }
 
 /* What the system does not take at once waits in a request. */
@@ -116,8 +125,10 @@ static void send_now(struct mx_conn *c, struct span bytes)
         return;
     }
     bytes = span_skip(bytes, wrote > 0 ? (size_t)wrote : 0);
-    if (bytes.len == 0)
+    if (bytes.len == 0) {
+        note_flushed(c);
         return;
+    }
     struct mx_write *w = mem_new(sizeof *w);
     w->conn            = c;
     buf_put(&w->bytes, bytes);
@@ -208,6 +219,8 @@ static void feed_held(struct mx_conn *c)
 
 static void take_input(struct mx_conn *c, struct span bytes)
 {
+    c->shared->common->wall_us = clock_wall_us();
+    mx_session_heard(&c->session);
     if (c->tls != NULL) {
         decrypt(c, bytes);
         return;

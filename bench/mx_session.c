@@ -12,8 +12,7 @@
 
 enum { HUGE_LINES = 2048, HUGE_LINE_BYTES = 500 };
 
-/* Counts one of TALLIES for the host and for everything. */
-static void count(struct mx_session *s, size_t field)
+void mx_session_count(struct mx_session *s, size_t field)
 {
     ++*(uint64_t *)((char *)&s->host->tally + field);
     ++*(uint64_t *)((char *)&s->common->ledger->total + field);
@@ -126,7 +125,7 @@ static bool refuses_connection(struct mx_session *s)
     bool refuses                = p->connections > 0 && open > p->connections;
     if (!closes && !refuses)
         return false;
-    count(s, offsetof(struct tally, refused));
+    mx_session_count(s, offsetof(struct tally, refused));
     if (!closes)
         mx_session_say(s, "421 4.7.0 too many connections from you");
     enter_broken(s, MX_CLOSED);
@@ -165,7 +164,7 @@ void mx_session_init(struct mx_session *s, struct mx_common *common, struct host
     s->said = NULL;
     schedule_output(s);
     s->greeting_due_ms = s->due_ms;
-    count(s, offsetof(struct tally, turns));
+    mx_session_count(s, offsetof(struct tally, turns));
 }
 
 void mx_session_release(struct mx_session *s)
@@ -181,11 +180,11 @@ void mx_session_count_refusal(struct mx_session *s, struct domain *domain, struc
     if (reply == NULL)
         return;
     if (reply[0] == '5') {
-        count(s, offsetof(struct tally, rejected));
+        mx_session_count(s, offsetof(struct tally, rejected));
         if (domain != NULL)
             domain->tally.rejected++;
     } else if (reply[0] == '4') {
-        count(s, offsetof(struct tally, deferred));
+        mx_session_count(s, offsetof(struct tally, deferred));
         if (domain != NULL)
             domain->tally.deferred++;
     }
@@ -257,13 +256,14 @@ void mx_session_finish_content(struct mx_session *s)
         answer_each(s, refusal);
     else
         answer_once(s, refusal);
-    s->messages++;
+    if (s->messages++ > 0)
+        mx_session_count(s, offsetof(struct tally, messages_warm));
     if (anybody_took_it(&s->transaction)) {
         struct mx_delivery delivery = {.ledger  = s->common->ledger,
                                        .host    = s->host,
                                        .helo    = span_of(s->helo),
                                        .tls     = s->tls,
-                                       .wall_ms = s->now_ms + s->common->wall_offset_ms};
+                                       .wall_us = s->common->wall_us};
         mx_transaction_record(&s->transaction, &s->body, &delivery);
     }
     mx_session_forget(s);
@@ -329,6 +329,23 @@ static size_t step(struct mx_session *s, struct span bytes)
     return 0;
 }
 
+void mx_session_flushed(struct mx_session *s)
+{
+    s->has_spoken = true;
+}
+
+void mx_session_heard(struct mx_session *s)
+{
+    s->is_turn_fresh = s->has_spoken;
+    if (!s->has_spoken)
+        return;
+    s->has_spoken   = false;
+    s->is_turn_warm = s->messages > 0;
+    mx_session_count(s, offsetof(struct tally, round_trips));
+    if (s->is_turn_warm)
+        mx_session_count(s, offsetof(struct tally, round_trips_warm));
+}
+
 size_t mx_session_feed(struct mx_session *s, struct span bytes, uint64_t now_ms)
 {
     size_t taken = 0, said = s->out.len;
@@ -341,11 +358,12 @@ size_t mx_session_feed(struct mx_session *s, struct span bytes, uint64_t now_ms)
         if (n == 0)
             break;
         taken += n;
+        s->is_turn_fresh = false;
         if (s->host->p.tarpit_ms > 0 && s->out.len > said)
             schedule_output(s); /* and hold */
     }
     if (s->out.len > said) {
-        count(s, offsetof(struct tally, turns));
+        mx_session_count(s, offsetof(struct tally, turns));
         if (s->host->p.tarpit_ms == 0)
             schedule_output(s);
     }
@@ -354,11 +372,11 @@ size_t mx_session_feed(struct mx_session *s, struct span bytes, uint64_t now_ms)
 
 void mx_session_secured(struct mx_session *s, const char *version, bool is_resumed)
 {
-    count(s, offsetof(struct tally, tls));
+    mx_session_count(s, offsetof(struct tally, tls));
     if (is_resumed)
-        count(s, offsetof(struct tally, tls_resumed));
+        mx_session_count(s, offsetof(struct tally, tls_resumed));
     if (strcmp(version, "TLSv1.3") == 0)
-        count(s, offsetof(struct tally, tls13));
+        mx_session_count(s, offsetof(struct tally, tls13));
     s->tls         = version;
     s->phase       = MX_COMMAND;
     s->has_hello   = false;
@@ -370,7 +388,7 @@ void mx_session_secured(struct mx_session *s, const char *version, bool is_resum
 void mx_session_tls_failed(struct mx_session *s, const char *why, bool is_refused)
 {
     if (is_refused)
-        count(s, offsetof(struct tally, tls_refused));
+        mx_session_count(s, offsetof(struct tally, tls_refused));
     else
         mx_session_violation(s, VIOLATION_tls_failed, span_of(why));
     enter_broken(s, MX_CLOSED);
@@ -389,9 +407,9 @@ void mx_session_ended(struct mx_session *s)
     tally_close(&s->host->tally);
     tally_close(&s->common->ledger->total);
     if (s->has_quit)
-        count(s, offsetof(struct tally, quit));
+        mx_session_count(s, offsetof(struct tally, quit));
     else if (s->was_broken)
-        count(s, offsetof(struct tally, aborted));
+        mx_session_count(s, offsetof(struct tally, aborted));
     else
-        count(s, offsetof(struct tally, lost));
+        mx_session_count(s, offsetof(struct tally, lost));
 }

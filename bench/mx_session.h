@@ -38,7 +38,7 @@ struct mx_common {
     struct ledger *ledger;
     struct greylist greylist;
     bool no_hash;
-    uint64_t wall_offset_ms; /* now_ms + this = since 1970 */
+    uint64_t wall_us; /* since 1970; whoever drives the sessions keeps it */
 };
 
 struct mx_session {
@@ -53,6 +53,8 @@ struct mx_session {
     bool has_hello, is_extended, is_authenticated;
     bool scolds; /* the next command came before the reply to the last */
     bool has_quit, was_broken;
+    bool has_spoken;                  /* all that was said has left, and nothing has come since */
+    bool is_turn_warm, is_turn_fresh; /* the round trip counted last; nothing of it was taken yet */
     bool has_refused_mail, has_tried_rcpt; /* in this transaction, or what was to be one */
     bool has_begun_bdat, body_seen;
     const char *said; /* the last reply, while it is being decided */
@@ -67,6 +69,9 @@ void mx_session_init(struct mx_session *s, struct mx_common *common, struct host
                      const char *peer, uint64_t now_ms);
 void mx_session_release(struct mx_session *s);
 
+/* All that was said has left.  Bytes have come: if that was so, the client had waited for it. */
+void mx_session_flushed(struct mx_session *s);
+void mx_session_heard(struct mx_session *s);
 size_t mx_session_feed(struct mx_session *s, struct span bytes, uint64_t now_ms);
 /* TLS stands: EHLO must come again.  'version' lives as long as the session. */
 void mx_session_secured(struct mx_session *s, const char *version, bool is_resumed);
@@ -85,6 +90,8 @@ void mx_session_say(struct mx_session *s, const char *text);
  * the command takes effect.  'normal' NULL: no reply is due here. */
 bool mx_session_answer(struct mx_session *s, enum stage stage, const char *normal);
 void mx_session_violation(struct mx_session *s, enum violation violation, struct span what);
+/* Counts one of TALLIES (its offset) for the host and for everything. */
+void mx_session_count(struct mx_session *s, size_t field);
 void mx_session_count_refusal(struct mx_session *s, struct domain *domain, struct span rcpt,
                               const char *reply);
 /* The transaction is over, whatever became of it. */

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RCPTS_AT_FIRST = 16 };
+enum { RCPTS_AT_FIRST = 16, US_PER_MS = 1000 };
 
 void mx_transaction_init(struct mx_transaction *t)
 {
@@ -144,7 +144,7 @@ static void store(const struct mx_transaction *t, const struct mx_body *body, st
     json_text(out, "host", d->host->by_name.key);
     json_text(out, "helo", d->helo);
     json_text(out, "tls", span_of(d->tls == NULL ? "none" : d->tls));
-    json_number(out, "time_ms", d->wall_ms);
+    json_number(out, "time_ms", d->wall_us / US_PER_MS);
     json_text(out, "raw", buf_span(&body->whole));
     buf_put_text(out, "}\n");
     list_push(letters, &stored->in_owner);
@@ -186,15 +186,19 @@ void mx_transaction_record(const struct mx_transaction *t, struct mx_body *body,
     count_content(&d->ledger->total, body->bytes);
     count_content(&d->host->tally, body->bytes);
     judge(t, body, id, sha256, d);
+    size_t taken = 0;
     for (size_t i = 0; i < t->count; i++) {
         if (t->rcpts[i].refused)
             continue;
-        ledger_receive(d->ledger, letter, mx_transaction_rcpt(t, i), d->tls != NULL, d->wall_ms);
+        taken++;
+        ledger_receive(d->ledger, letter, mx_transaction_rcpt(t, i), d->tls != NULL, d->wall_us);
         d->ledger->total.recipients++;
         d->host->tally.recipients++;
         if (t->rcpts[i].domain != NULL)
             record_domain(t, t->rcpts[i].domain, body, id, d);
     }
+    latency_note(&d->ledger->latency, id, mx_body_field(body, "X-Mailrace-Sent"), taken,
+                 d->wall_us);
     if (d->host->p.store)
         store(t, body, id, d, &d->host->letters);
 }

@@ -29,7 +29,7 @@ struct mx_delivery {
     struct host *host;
     struct span helo;
     const char *tls; /* the version, NULL: in the clear */
-    uint64_t wall_ms;
+    uint64_t wall_us;
 };
 
 void mx_transaction_init(struct mx_transaction *t);

@@ -10,9 +10,9 @@ static const uint8_t one_body[LEDGER_SHA256_BYTES]   = {1};
 static const uint8_t other_body[LEDGER_SHA256_BYTES] = {2};
 
 static void receive(struct ledger *l, const char *id, const uint8_t *sha256, const char *rcpt,
-                    uint64_t now_ms)
+                    uint64_t now_us)
 {
-    ledger_receive(l, ledger_letter(l, span_of(id), sha256), span_of(rcpt), false, now_ms);
+    ledger_receive(l, ledger_letter(l, span_of(id), sha256), span_of(rcpt), false, now_us);
 }
 
 static void a_second_receipt_is_a_duplicate(void **state)
@@ -29,10 +29,8 @@ static void a_second_receipt_is_a_duplicate(void **state)
     assert_int_equal(l.receipt_count, 3);
     const struct receipt *first = ledger_receipt(&l, 0);
     assert_int_equal(first->count, 2);
-    assert_int_equal(first->first_ms, 10);
-    assert_int_equal(first->last_ms, 40);
-    assert_int_equal(l.first_ms, 10);
-    assert_int_equal(l.last_ms, 40);
+    assert_int_equal(first->first_us, 10);
+    assert_int_equal(first->last_us, 40);
     assert_int_equal(l.changed_ids, 0);
     ledger_release(&l);
 }
@@ -115,6 +113,52 @@ static void the_first_example_of_a_violation_is_kept(void **state)
     ledger_release(&l);
 }
 
+static void percentiles_are_exact_to_a_thirtieth(void **state)
+{
+    (void)state;
+    static struct histogram h;
+    assert_int_equal(histogram_percentile(&h, 50), 0);
+    for (uint64_t i = 1; i <= 100000; i++)
+        histogram_add(&h, i * 7);
+    for (unsigned percent = 1; percent < 100; percent++) {
+        uint64_t truth = 7 * (1 + 99999ull * percent / 100);
+        assert_in_range(histogram_percentile(&h, percent), truth - truth / 32 - 1, truth);
+    }
+    assert_int_equal(histogram_percentile(&h, 100), 700000);
+    histogram_add(&h, UINT64_MAX);
+    histogram_add(&h, 0);
+    assert_int_equal(h.max, UINT64_MAX);
+}
+
+static void mail_is_timed_in_groups_of_its_ids(void **state)
+{
+    (void)state;
+    struct latency l;
+    char id[16];
+    latency_init(&l);
+    latency_note(&l, span_of("urgent-1"), span_of("1000"), 1, 1010);
+    latency_note(&l, span_of("urgent-22"), span_of("1000"), 1, 1020);
+    latency_note(&l, span_of("post"), span_of("1000"), 500, 1060);
+    latency_note(&l, span_of("-7"), span_of(""), 1, 1070); /* without a stamp */
+    const struct latency_group *urgent = latency_find(&l, span_of("urgent"));
+    assert_non_null(urgent);
+    assert_int_equal(urgent->contents, 2);
+    assert_int_equal(urgent->spread.max, 20);
+    assert_int_equal(urgent->first_us, 1010);
+    assert_int_equal(urgent->last_us, 1020);
+    assert_int_equal(latency_find(&l, span_of("-7"))->spread.count, 0);
+    assert_int_equal(l.all.recipients, 503);
+    assert_int_equal(l.all.last_us, 1070);
+    for (char c = 'a'; c <= 'z'; c++)
+        for (char d = 'a'; d <= 'z'; d++) {
+            (void)snprintf(id, sizeof id, "%c%c-1", c, d);
+            latency_note(&l, span_of(id), span_of("1"), 1, 2000);
+        }
+    assert_int_equal(l.group_count, LATENCY_GROUPS_MAX);
+    assert_true(latency_find(&l, span_of("(others)"))->contents > 600);
+    latency_release(&l);
+}
+
 static void a_greylist_passes_after_its_time(void **state)
 {
     (void)state;
@@ -137,6 +181,8 @@ int main(void)
         cmocka_unit_test(many_receipts_keep_their_order),
         cmocka_unit_test(refusals_are_kept_by_address),
         cmocka_unit_test(the_first_example_of_a_violation_is_kept),
+        cmocka_unit_test(percentiles_are_exact_to_a_thirtieth),
+        cmocka_unit_test(mail_is_timed_in_groups_of_its_ids),
         cmocka_unit_test(a_greylist_passes_after_its_time),
     };
     return RUN(tests);

@@ -142,6 +142,50 @@ static void a_turn_is_what_the_client_waited_for(void **state)
     assert_int_equal(f->ledger.total.turns, 4); /* the greeting too */
 }
 
+static void hear(struct fixture *f, const char *text)
+{
+    mx_session_heard(&f->session);
+    say(f, text);
+    mx_session_flushed(&f->session);
+}
+
+static void a_round_trip_is_a_read_for_which_the_client_had_waited(void **state)
+{
+    struct fixture *f           = *state;
+    const struct tally *counted = &f->ledger.total;
+    begin(f);
+    mx_session_flushed(&f->session); /* the greeting */
+    hear(f, HELLO);
+    hear(f, ENVELOPE);
+    hear(f, CONTENT ENVELOPE);
+    assert_int_equal(counted->round_trips, 3);
+    assert_int_equal(counted->round_trips_warm, 0);
+    hear(f, CONTENT ENVELOPE);
+    mx_session_heard(&f->session);
+    say(f, "X-Mailrace-Id: i\r\n");
+    mx_session_heard(&f->session); /* the same body, in a second read */
+    say(f, "\r\n.\r\n");
+    mx_session_flushed(&f->session);
+    assert_int_equal(counted->round_trips, 5);
+    assert_int_equal(counted->round_trips_warm, 2);
+    assert_int_equal(counted->messages_warm, 2);
+    hear(f, "QUIT\r\n");
+    assert_int_equal(counted->round_trips, 6);
+    assert_int_equal(counted->round_trips_warm, 2);
+}
+
+static void mail_is_timed_from_its_stamp_to_its_dot(void **state)
+{
+    struct fixture *f = *state;
+    begin(f);
+    f->common.wall_us = 5000000;
+    say(f, HELLO);
+    say(f, ENVELOPE);
+    say(f, "X-Mailrace-Sent: 4998766\r\nX-Mailrace-Id: i-1\r\n\r\n.\r\n");
+    assert_int_equal(f->ledger.latency.all.spread.max, 1234);
+    assert_int_equal(latency_find(&f->ledger.latency, span_of("i"))->recipients, 1);
+}
+
 static void latency_is_once_a_turn_and_a_tarpit_once_a_reply(void **state)
 {
     struct fixture *f = *state;
@@ -336,6 +380,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_session_is_the_same_in_pieces_of_every_size),
         TEST(a_turn_is_what_the_client_waited_for),
+        TEST(a_round_trip_is_a_read_for_which_the_client_had_waited),
+        TEST(mail_is_timed_from_its_stamp_to_its_dot),
         TEST(latency_is_once_a_turn_and_a_tarpit_once_a_reply),
         TEST(actions_count_their_uses),
         TEST(refused_commands_have_no_effect),
