@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* mailrace-bench: an Internet to send mail to, and a source that hands it in.  Names the
  * subcommands and nothing else. */
+#include "bench/disk_probe.h"
 #include "bench/internet_uv.h"
 #include "bench/source_uv.h"
 #include <stdio.h>
@@ -13,8 +14,9 @@ struct subcommand {
 };
 
 static const struct subcommand subcommands[] = {
-    {"internet", "be DNS server and mail hosts, and count what arrives",     internet_main},
-    {"source",   "hand mail to an SMTP server, the way a list manager does", source_main  },
+    {"internet", "be DNS server and mail hosts, and count what arrives",     internet_main  },
+    {"source",   "hand mail to an SMTP server, the way a list manager does", source_main    },
+    {"disk",     "say what the disk alone can do",                           disk_probe_main},
 };
 
 static void usage(FILE *to)

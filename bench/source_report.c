@@ -53,7 +53,7 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void times_json(struct source_times *times, const char *name, struct buf *out)
+void source_times_json(struct source_times *times, const char *name, struct buf *out)
 {
     static const struct {
         const char *name;
@@ -117,8 +117,8 @@ void source_report_json(struct source_report *r, const char *id, const char *sha
     json_number(out, "elapsed_us", elapsed_us);
     json_number(out, "elapsed_ms", elapsed_us / 1000);
     json_number(out, "recipients_per_s", elapsed_us == 0 ? 0 : r->accepted * 1000000 / elapsed_us);
-    times_json(&r->handover, "handover_us", out);
-    times_json(&r->whole, "whole_us", out);
+    source_times_json(&r->handover, "handover_us", out);
+    source_times_json(&r->whole, "whole_us", out);
     examples_json(r, out);
     buf_put_text(out, "}\n");
 }

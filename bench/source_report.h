@@ -35,6 +35,8 @@ struct source_report {
 
 void source_report_release(struct source_report *r);
 void source_times_add(struct source_times *times, uint64_t us);
+/* Their percentiles, as a member of the object open in 'out'.  Sorts them. */
+void source_times_json(struct source_times *times, const char *name, struct buf *out);
 void source_report_refuse(struct source_report *r, const char *stage, struct span rcpt,
                           struct span reply);
 void source_report_lost(struct source_report *r, const char *why);
