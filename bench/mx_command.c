@@ -48,7 +48,8 @@ static void run_data(struct mx_session *s, struct span argument)
         mx_bad_syntax(s, argument);
     else if (mx_session_answer(s, STAGE_DATA, "354 end with a dot")) {
         begin_content(s);
-        s->phase = MX_DATA;
+        s->end_stage = STAGE_DOT;
+        s->phase     = MX_DATA;
     }
 }
 
@@ -67,7 +68,8 @@ static void run_bdat(struct mx_session *s, struct span argument)
         begin_content(s);
         s->has_begun_bdat = true;
     }
-    s->phase = MX_CHUNK;
+    s->end_stage = s->host->p.at[STAGE_BDAT].act != ACT_NORMAL ? STAGE_BDAT : STAGE_DOT;
+    s->phase     = MX_CHUNK;
     if (s->chunk_left == 0)
         mx_command_end_chunk(s);
 }
@@ -79,8 +81,10 @@ void mx_command_end_chunk(struct mx_session *s)
         mx_session_say(s, "503 5.5.1 no recipients");
     } else if (s->chunk_is_last) {
         mx_session_finish_content(s);
-    } else {
-        (void)mx_session_answer(s, STAGE_DATA, "250 2.0.0 more please");
+    } else if (!mx_session_answer(s, s->end_stage == STAGE_BDAT ? STAGE_BDAT : STAGE_DATA,
+                                  "250 2.0.0 more please")) {
+        mx_session_forget(s); /* RFC 3030 2: nothing but RSET helps */
+        s->has_refused_mail = true;
     }
 }
 
@@ -127,7 +131,7 @@ static const struct verb verbs[] = {
     {"MAIL",     NEEDS_HELLO | FORBIDS_MAIL,              NULL,               mx_run_mail           },
     {"RCPT",     NEEDS_HELLO | NEEDS_MAIL,                NULL,               mx_run_rcpt           },
     {"DATA",     ENDS_GROUP | NEEDS_HELLO | NEEDS_RCPT,   NULL,               run_data              },
-    {"BDAT",     NEEDS_HELLO | NEEDS_MAIL,                offers_chunking,    run_bdat              },
+    {"BDAT",     NEEDS_HELLO | NEEDS_MAIL | HAS_BYTES,    offers_chunking,    run_bdat              },
     {"RSET",     0,                                       NULL,               run_rset              },
     {"NOOP",     ENDS_GROUP,                              NULL,               run_noop              },
     {"VRFY",     ENDS_GROUP,                              NULL,               run_vrfy              },
@@ -145,16 +149,16 @@ static const char *out_of_order(struct mx_session *s, const struct verb *verb, c
 static const char *order_fault(struct mx_session *s, const struct verb *verb)
 {
     const struct mx_transaction *t = &s->transaction;
-    if (verb->flags & NEEDS_HELLO && !s->has_hello)
+    if (verb->flags & NEEDS_HELLO && !s->has_hello && !(verb->flags & HAS_BYTES))
         return out_of_order(s, verb, "503 5.5.1 hello first");
     if (verb->flags & FORBIDS_MAIL && t->is_open)
         return out_of_order(s, verb, "503 5.5.1 not inside a transaction");
     if (!(verb->flags & (NEEDS_MAIL | NEEDS_RCPT)))
         return NULL;
-    if (!t->is_open && !s->has_refused_mail)
-        return out_of_order(s, verb, "503 5.5.1 MAIL first");
-    if (verb->flags & HAS_BYTES)
-        return NULL; /* they must be read before anything can be said */
+    const char *fault =
+        !t->is_open && !s->has_refused_mail ? out_of_order(s, verb, "503 5.5.1 MAIL first") : NULL;
+    if (fault != NULL || verb->flags & HAS_BYTES)
+        return verb->flags & HAS_BYTES ? NULL : fault; /* bytes must be read first */
     if (!t->is_open)
         return "503 5.5.1 MAIL first";
     if (verb->flags & NEEDS_RCPT && t->count == 0)

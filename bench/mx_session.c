@@ -216,7 +216,7 @@ static void answer_each(struct mx_session *s, const char *refusal)
         const char *own  = refusal != NULL ? refusal : mx_mailbox_at_dot(rcpt);
         if (own != NULL)
             mx_session_say(s, own);
-        else if (mx_session_answer(s, STAGE_DOT, "250 2.0.0 delivered"))
+        else if (mx_session_answer(s, s->end_stage, "250 2.0.0 delivered"))
             continue;
         t->rcpts[i].refused = true;
         mx_session_count_refusal(s, t->rcpts[i].domain, rcpt, s->said);
@@ -227,7 +227,7 @@ static void answer_once(struct mx_session *s, const char *refusal)
 {
     if (refusal != NULL)
         mx_session_say(s, refusal);
-    else if (mx_session_answer(s, STAGE_DOT, "250 2.0.0 taken"))
+    else if (mx_session_answer(s, s->end_stage, "250 2.0.0 taken"))
         return;
     refuse_all(s, s->said);
 }
@@ -282,6 +282,8 @@ static size_t step_data(struct mx_session *s, struct span bytes)
     size_t taken = mx_body_feed(&s->body, bytes);
     if (s->body.state == MX_BODY_ENDED) {
         mx_session_finish_content(s);
+        if (s->host->p.drop_behind)
+            return bytes.len;
         if (s->phase == MX_COMMAND)
             mx_command_note_more(s, false, span_skip(bytes, taken));
     }
@@ -302,7 +304,7 @@ static size_t step_chunk(struct mx_session *s, struct span bytes)
     s->chunk_left -= part.len;
     if (s->chunk_left == 0)
         mx_command_end_chunk(s);
-    return part.len;
+    return s->chunk_left == 0 && s->host->p.drop_behind ? bytes.len : part.len;
 }
 
 static size_t step(struct mx_session *s, struct span bytes)

@@ -57,7 +57,8 @@ struct mx_session {
     bool is_turn_warm, is_turn_fresh; /* the round trip counted last; nothing of it was taken yet */
     bool has_refused_mail, has_tried_rcpt; /* in this transaction, or what was to be one */
     bool has_begun_bdat, body_seen;
-    const char *said; /* the last reply, while it is being decided */
+    enum stage end_stage; /* at which the end of this content is answered */
+    const char *said;     /* the last reply, while it is being decided */
     uint64_t messages, chunk_left;
     bool chunk_is_last, chunk_is_void;
     struct mx_transaction transaction;

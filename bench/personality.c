@@ -50,6 +50,7 @@ static const struct knob knobs[] = {
     {"no-dsn",            FLAG,     HOST,    FIELD(no_dsn), NULL},
     {"no-enhanced",       FLAG,     HOST,    FIELD(no_enhanced), NULL},
     {"no-tls13",          FLAG,     HOST,    FIELD(no_tls13), NULL},
+    {"drop-behind",       FLAG,     HOST,    FIELD(drop_behind), NULL},
     {"chunking",          FLAG,     HOST,    FIELD(chunking), NULL},
     {"lmtp",              FLAG,     HOST,    FIELD(lmtp), NULL},
     {"relay",             FLAG,     HOST,    FIELD(relay), NULL},

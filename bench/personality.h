@@ -20,6 +20,7 @@
     X(DATA, "data")                                                                                \
     X(BODY, "body")                                                                                \
     X(DOT, "dot")                                                                                  \
+    X(BDAT, "bdat")                                                                                \
     X(RSET, "rset")                                                                                \
     X(QUIT, "quit")
 #define STAGE_ID(id, text) STAGE_##id,
@@ -83,6 +84,7 @@ struct personality {
     uint64_t latency_ms, tarpit_ms, idle_ms, read_rate;
     uint64_t connections, connections_close, messages, messages_close, rcpts;
     bool no_esmtp, no_pipelining, no_size, no_8bitmime, no_smtputf8, no_dsn, no_enhanced;
+    bool drop_behind; /* what has come behind the end of a content is never looked at */
     bool chunking, lmtp, relay, tls_required, no_tls13;
     uint64_t size;
     unsigned starttls; /* enum starttls_mode */

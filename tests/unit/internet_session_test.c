@@ -290,6 +290,93 @@ static void chunks_are_taken_in_pieces_of_every_size(void **state)
     assert_int_equal(f->ledger.letters.count, 1);
 }
 
+static void an_envelope_with_its_chunk_comes_behind_a_body(void **state)
+{
+    struct fixture *f = *state;
+    be(f, "chunking");
+    begin(f);
+    say(f, HELLO);
+    say(f, ENVELOPE);
+    say(f, CONTENT "MAIL FROM:<>\r\nRCPT TO:<r@a.test>\r\nBDAT 6 LAST\r\nA: b\r\n"
+                   "MAIL FROM:<>\r\nRCPT TO:<r@a.test>\r\nDATA\r\n");
+    assert_string_equal(codes(f), "220 250 250 250 354 250 250 250 250 250 250 354 ");
+    assert_int_equal(f->ledger.violations[VIOLATION_pipelined].count, 0);
+    assert_int_equal(f->ledger.violations[VIOLATION_past_sync].count, 0);
+    assert_int_equal(f->ledger.total.messages, 2);
+}
+
+static void a_chunk_without_envelope_is_no_command(void **state)
+{
+    struct fixture *f = *state;
+    be(f, "chunking");
+    be(f, "at-mail=450 4.3.0 no");
+    begin(f);
+    say(f, HELLO);
+    say(f, "MAIL FROM:<>\r\nRCPT TO:<r@a.test>\r\nBDAT 6 LAST\r\nNOOP\r\nNOOP\r\n");
+    assert_string_equal(codes(f), "220 250 450 503 503 250 ");
+    say(f, "RSET\r\nBDAT 6 LAST\r\nNOOP\r\nNOOP\r\n");
+    assert_string_equal(codes(f), "250 503 250 ");
+    assert_int_equal(f->ledger.violations[VIOLATION_out_of_order].count, 1);
+}
+
+static void a_refused_chunk_voids_the_transaction(void **state)
+{
+    struct fixture *f = *state;
+    be(f, "chunking");
+    be(f, "at-bdat=502 5.5.1 no");
+    begin(f);
+    say(f, HELLO);
+    say(f, "MAIL FROM:<>\r\nRCPT TO:<r@a.test>\r\nBDAT 3\r\nA:\nBDAT 3 LAST\r\nb\r\n");
+    assert_string_equal(codes(f), "220 250 250 250 502 503 ");
+    say(f, "RSET\r\nMAIL FROM:<>\r\nRCPT TO:<r@a.test>\r\nBDAT 6 LAST\r\nA: b\r\n");
+    assert_string_equal(codes(f), "250 250 250 502 ");
+    assert_int_equal(f->ledger.receipt_count, 0);
+    assert_int_equal(f->ledger.refusal_count, 1);
+    be(f, "at-bdat=silent");
+    say(f, "RSET\r\nMAIL FROM:<>\r\nRCPT TO:<r@a.test>\r\nBDAT 6 LAST\r\nA: b\r\n");
+    assert_string_equal(codes(f), "250 250 250 ");
+    assert_int_equal(f->session.phase, MX_SILENT);
+}
+
+static void an_old_server_drops_what_came_behind_the_dot(void **state)
+{
+    struct fixture *f = *state;
+    be(f, "drop-behind");
+    begin(f);
+    say(f, HELLO);
+    say(f, ENVELOPE);
+    say(f, CONTENT ENVELOPE);
+    assert_string_equal(codes(f), "220 250 250 250 354 250 ");
+    say(f, ENVELOPE);
+    assert_string_equal(codes(f), "250 250 354 ");
+}
+
+static void who_has_had_enough_says_so_to_the_envelope_behind_the_body(void **state)
+{
+    struct fixture *f = *state;
+    be(f, "messages=1");
+    begin(f);
+    say(f, HELLO);
+    say(f, ENVELOPE);
+    (void)feed(f, span_of(CONTENT ENVELOPE), 2000);
+    assert_string_equal(codes(f), "220 250 250 250 354 250 421 ");
+    assert_int_equal(f->session.phase, MX_CLOSED);
+    assert_int_equal(f->ledger.receipt_count, 1);
+}
+
+static void each_group_is_late_by_itself_however_many_are_under_way(void **state)
+{
+    struct fixture *f = *state;
+    be(f, "latency=20ms");
+    begin(f);
+    assert_int_equal(feed(f, span_of(HELLO), 1100), 0);
+    assert_int_equal(f->session.due_ms, 1120);
+    assert_int_equal(feed(f, span_of("MAIL FROM:<>\r\n"), 1105), 0);
+    assert_int_equal(f->session.due_ms, 1125);
+    assert_int_equal(feed(f, span_of("RCPT TO:<r@a.test>\r\nDATA\r\n"), 1110), 0);
+    assert_int_equal(f->session.due_ms, 1130);
+}
+
 static void without_pipelining_early_commands_are_scolded(void **state)
 {
     struct fixture *f = *state;
@@ -388,6 +475,12 @@ int main(void)
         TEST(a_swallowed_message_may_be_kept),
         TEST(lmtp_answers_each_recipient),
         TEST(chunks_are_taken_in_pieces_of_every_size),
+        TEST(an_envelope_with_its_chunk_comes_behind_a_body),
+        TEST(a_chunk_without_envelope_is_no_command),
+        TEST(a_refused_chunk_voids_the_transaction),
+        TEST(an_old_server_drops_what_came_behind_the_dot),
+        TEST(who_has_had_enough_says_so_to_the_envelope_behind_the_body),
+        TEST(each_group_is_late_by_itself_however_many_are_under_way),
         TEST(without_pipelining_early_commands_are_scolded),
         TEST(tls_makes_the_client_begin_again),
         TEST(a_line_without_end_is_cut_off),
