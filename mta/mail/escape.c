@@ -143,18 +143,35 @@ static void put_json_point(uint32_t point, struct span as_it_is, struct buf *int
     }
 }
 
+/* Whether one of eight bytes is '"', '\\', below ' ' or above '~'.  Each test looks at all of them
+ * at once: a byte that is smaller than n borrows from its top bit when n is taken off. */
+static bool needs_thought(uint64_t bytes)
+{
+    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+    uint64_t quotes = bytes ^ ones * '"', slashes = bytes ^ ones * '\\',
+             deletes = bytes ^ ones * 0x7f;
+    uint64_t low     = (bytes - ones * ' ') | (quotes - ones) | (slashes - ones) | (deletes - ones);
+    return ((low | bytes) & tops) != 0;
+}
+
 /* How many bytes at the start need no thought in JSON. */
 static size_t plain_json(struct span text)
 {
+    uint64_t bytes;
     size_t n = 0;
-    while (n < text.len && text.at[n] >= ' ' && text.at[n] < 0x7f && text.at[n] != '"' &&
-           text.at[n] != '\\')
+    for (; n + sizeof bytes <= text.len; n += sizeof bytes) {
+        memcpy(&bytes, text.at + n, sizeof bytes);
+        if (needs_thought(bytes))
+            break;
+    }
+    while (n < text.len && is_printable(text.at[n]) && text.at[n] != '"' && text.at[n] != '\\')
         n++;
     return n;
 }
 
 void escape_json(struct span from, struct buf *into)
 {
+    (void)buf_reserve(into, from.len + 2); /* nearly always all it takes */
     buf_put_byte(into, '"');
     while (from.len > 0) {
         uint32_t point;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "mta/mail/event.h"
 #include "mta/base/fault.h"
-#include "mta/mail/date.h"
 #include "mta/mail/escape.h"
+#include <string.h>
 
 enum { EVENT_TEXT_BYTES_MAX = 1024 };
 
@@ -23,9 +23,17 @@ void event_log_release(struct event_log *log)
     buf_release(&log->pending);
 }
 
+/* Many events have the same time. */
+static const char *time_text(struct event_log *log, uint64_t wall_ms)
+{
+    if (log->time[0] == '\0' || log->time_ms != wall_ms)
+        (void)date_rfc3339(wall_ms, log->time);
+    log->time_ms = wall_ms;
+    return log->time;
+}
+
 void event_begin(struct event_log *log, enum event event, uint64_t wall_ms)
 {
-    char time[DATE_TEXT_BYTES];
     must(!log->is_open && event < EVENT_COUNT);
     log->is_open  = true;
     log->is_muted = rows[event].level > log->level;
@@ -33,7 +41,7 @@ void event_begin(struct event_log *log, enum event event, uint64_t wall_ms)
         return;
     bool is_json = log->format == EVENT_JSON;
     buf_put_text(&log->pending, is_json ? "{\"time\":\"" : "");
-    buf_put_text(&log->pending, date_rfc3339(wall_ms, time));
+    buf_put_text(&log->pending, time_text(log, wall_ms));
     buf_put_text(&log->pending, is_json ? "\",\"event\":\"" : " ");
     buf_put_text(&log->pending, rows[event].name);
     buf_put_text(&log->pending, is_json ? "\"" : "");
@@ -41,11 +49,15 @@ void event_begin(struct event_log *log, enum event event, uint64_t wall_ms)
 
 static void put_key(struct event_log *log, const char *key)
 {
-    bool is_json = log->format == EVENT_JSON;
+    bool is_json     = log->format == EVENT_JSON;
+    struct span name = span_of(key);
     must(log->is_open);
-    buf_put_text(&log->pending, is_json ? ",\"" : " ");
-    buf_put_text(&log->pending, key);
-    buf_put_text(&log->pending, is_json ? "\":" : "=");
+    char *at = buf_reserve(&log->pending, name.len + sizeof ",\"\":");
+    memcpy(at, is_json ? ",\"" : " ", 2);
+    at += is_json ? 2 : 1;
+    memcpy(at, name.at, name.len);
+    memcpy(at + name.len, is_json ? "\":" : "=", 2);
+    log->pending.len += name.len + (is_json ? 4 : 2);
 }
 
 /* In plain form a value with a space or quote stands in quotes, its own quotes and backslashes

@@ -10,6 +10,7 @@
  */
 #pragma once
 #include "mta/base/buf.h"
+#include "mta/mail/date.h"
 
 #define EVENT_LEVELS(X)            X(ERROR, "error") X(WARNING, "warning") X(INFO, "info") X(DEBUG, "debug")
 #define EVENT_LEVEL_NAME(id, text) LEVEL_##id,
@@ -52,6 +53,8 @@ struct event_log {
     enum event_level level;
     struct buf pending; /* whole lines, to be written and cleared by the owner of the loop */
     bool is_open, is_muted;
+    uint64_t time_ms; /* of 'time' */
+    char time[DATE_TEXT_BYTES];
 };
 
 void event_log_init(struct event_log *log, enum event_format format, enum event_level level);

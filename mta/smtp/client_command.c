@@ -44,57 +44,76 @@ struct line {
     char text[SMTP_COMMAND_BYTES];
 };
 
-static void line_vput(struct line *l, const char *format, va_list args)
+static void line_put(struct line *l, struct span text)
 {
-    int len = vsnprintf(l->text + l->len, sizeof l->text - l->len, format, args);
-    must(len >= 0 && (size_t)len < sizeof l->text - l->len);
-    l->len += (size_t)len;
+    must(text.len <= sizeof l->text - l->len);
+    memcpy(l->text + l->len, text.at, text.len);
+    l->len += text.len;
 }
 
-__attribute__((format(printf, 2, 3))) static void line_put(struct line *l, const char *format, ...)
+static void line_put_text(struct line *l, const char *text)
 {
-    va_list args;
-    va_start(args, format);
-    line_vput(l, format, args);
-    va_end(args);
+    line_put(l, span_of(text));
+}
+
+static void line_put_number(struct line *l, uint64_t number)
+{
+    char digits[20], *first = digits + sizeof digits;
+    do
+        *--first = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    line_put(l, span_make(first, (size_t)(digits + sizeof digits - first)));
 }
 
 static void line_send(struct smtp_client *c, enum smtp_verb verb, struct line *l)
 {
-    must(strcspn(l->text, "\r\n") == l->len); /* no argument ends the line early */
-    line_put(l, "\r\n");
+    static const struct span crlf = SPAN("\r\n");
+    struct span command           = {l->text, l->len};
+    /* no argument ends the line early */
+    must(span_find(command, '\r') == l->len && span_find(command, '\n') == l->len);
+    must(span_find(command, '\0') == l->len);
+    line_put(l, crlf);
     client_put(c, span_make(l->text, l->len));
     client_owe(c, verb, 1);
 }
 
 void client_command(struct smtp_client *c, enum smtp_verb verb, const char *format, ...)
 {
-    struct line l = {0};
+    struct line l;
     va_list args;
     va_start(args, format);
-    line_vput(&l, format, args);
+    int len = vsnprintf(l.text, sizeof l.text, format, args);
     va_end(args);
+    must(len >= 0 && (size_t)len < sizeof l.text);
+    l.len = (size_t)len;
     line_send(c, verb, &l);
 }
 
 void client_command_mail(struct smtp_client *c)
 {
-    static const char *const ret_texts[] = {[RET_FULL] = "FULL", [RET_HDRS] = "HDRS"};
+    static const char *const ret_texts[] = {[RET_FULL] = " RET=FULL", [RET_HDRS] = " RET=HDRS"};
     const struct smtp_transaction *t     = client_newest(c);
     const struct smtp_job *job           = t->job;
     const struct envelope *e             = &job->envelope;
-    struct line l                        = {0};
-    line_put(&l, "MAIL FROM:<%s>", e->sender);
-    if ((c->offered & SMTP_EXT_SIZE) != 0 && job->size_bytes > 0)
-        line_put(&l, " SIZE=%llu", (unsigned long long)job->size_bytes);
+    struct line l;
+    l.len = 0;
+    line_put_text(&l, "MAIL FROM:<");
+    line_put_text(&l, e->sender);
+    line_put_text(&l, ">");
+    if ((c->offered & SMTP_EXT_SIZE) != 0 && job->size_bytes > 0) {
+        line_put_text(&l, " SIZE=");
+        line_put_number(&l, job->size_bytes);
+    }
     if ((c->offered & SMTP_EXT_8BITMIME) != 0 && e->is_8bit)
-        line_put(&l, " BODY=8BITMIME");
+        line_put_text(&l, " BODY=8BITMIME");
     if (t->is_utf8)
-        line_put(&l, " SMTPUTF8");
+        line_put_text(&l, " SMTPUTF8");
     if ((c->offered & SMTP_EXT_DSN) != 0 && e->ret != RET_DEFAULT)
-        line_put(&l, " RET=%s", ret_texts[e->ret]);
-    if ((c->offered & SMTP_EXT_DSN) != 0 && e->envid[0] != '\0')
-        line_put(&l, " ENVID=%s", e->envid);
+        line_put_text(&l, ret_texts[e->ret]);
+    if ((c->offered & SMTP_EXT_DSN) != 0 && e->envid[0] != '\0') {
+        line_put_text(&l, " ENVID=");
+        line_put_text(&l, e->envid);
+    }
     line_send(c, SMTP_MAIL, &l);
 }
 
@@ -113,19 +132,25 @@ static void put_notify(struct line *l, unsigned notify)
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if ((notify & words[i].bit) == 0)
             continue;
-        line_put(l, "%s%s", before, words[i].text);
+        line_put_text(l, before);
+        line_put_text(l, words[i].text);
         before = ",";
     }
 }
 
 void client_command_rcpt(struct smtp_client *c, const struct envelope_rcpt *rcpt)
 {
-    struct line l = {0};
-    line_put(&l, "RCPT TO:<%s>", rcpt->address);
+    struct line l;
+    l.len = 0;
+    line_put_text(&l, "RCPT TO:<");
+    line_put_text(&l, rcpt->address);
+    line_put_text(&l, ">");
     if ((c->offered & SMTP_EXT_DSN) != 0) {
         put_notify(&l, rcpt->notify);
-        if (rcpt->orcpt[0] != '\0')
-            line_put(&l, " ORCPT=%s", rcpt->orcpt);
+        if (rcpt->orcpt[0] != '\0') {
+            line_put_text(&l, " ORCPT=");
+            line_put_text(&l, rcpt->orcpt);
+        }
     }
     line_send(c, SMTP_RCPT, &l);
 }
