@@ -89,10 +89,15 @@ run-thread-tests:
 PYTHON   ?= /usr/bin/python3
 e2e_tests := $(sort $(wildcard tests/e2e/*_test.py)) tests/e2e/internet_selftest.py
 run-e2e: $(programs)
-	$(Q)for t in $(filter-out tests/e2e/thread_test.py,$(e2e_tests)); do echo "$$t:"; \
+	$(Q)for t in $(filter-out tests/e2e/thread_test.py tests/e2e/cost_test.py,$(e2e_tests)); do echo "$$t:"; \
 	  BUILD=$(BUILD) PATIENCE=$(PATIENCE) PYTHONPATH=bench $(PYTHON) $$t || true; done; \
 	echo "deliver_test.py, one thread for all:"; THREADS=1 BUILD=$(BUILD) PATIENCE=$(PATIENCE) PYTHONPATH=bench $(PYTHON) tests/e2e/deliver_test.py || true
 PATIENCE ?= 3
+# What a message costs in instructions: of the plain build, under callgrind.
+cost: build-packages
+	$(Q)tests/tool/packages.sh "count instructions" valgrind python3
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
+	$(Q)PYTHONPATH=bench $(PYTHON) tests/e2e/cost_test.py
 check-packages: ; $(Q)tests/tool/packages.sh "run the tests" $(CHECK_PACKAGES)
 build-packages: ; $(Q)tests/tool/packages.sh "build" $(BUILD_PACKAGES)
 
@@ -146,7 +151,7 @@ install: all
 	install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 clean: ; rm -rf build
 
-.PHONY: all check style build-tests build-thread-tests run-tests run-thread-tests run-e2e check-packages build-packages demo bench bench-quick bench-docs sim layers tidy \
+.PHONY: all cost check style build-tests build-thread-tests run-tests run-thread-tests run-e2e check-packages build-packages demo bench bench-quick bench-docs sim layers tidy \
         man-check fmt fmt-check lint install clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

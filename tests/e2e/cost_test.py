@@ -11,8 +11,8 @@ import subprocess
 from rig import Rig, expect, main, program, wait_for
 
 # instructions: (least, most)
-SINGLE_MESSAGE = (60000, 110000)  # one recipient, 1 KiB, in over one of 10 connections, out over one of 20
-LIST_RECIPIENT = (3000, 9000)     # of a post of 4 KiB, 500 a transaction, 20 domains
+SINGLE_MESSAGE = (115000, 155000) # one recipient, 1 KiB, in over one of 10 connections, out over one of 20
+LIST_RECIPIENT = (14500, 20500)   # of a post of 4 KiB, 500 a transaction, 20 domains
 
 SCENARIO = "personality receiver starttls=no\ngenerate 20 mix=receiver:100%\n"
 CONFIG = """
