@@ -122,7 +122,10 @@ static bool more_domains(struct control_reply *r, struct buf *out)
 
 static bool begin_recipients(struct control_reply *r, struct span rest, struct buf *error)
 {
-    (void)error;
+    if (r->internet->ledger.is_quiet) {
+        buf_put_text(error, "a quiet ledger knows no names");
+        return false;
+    }
     if (rest.len > 0)
         (void)snprintf(r->argument, sizeof r->argument, "@%.*s", (int)rest.len, rest.at);
     return true;

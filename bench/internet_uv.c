@@ -22,7 +22,7 @@ enum { DOMAINS_DEFAULT = 100, FILE_BYTES = 65536 };
 struct internet_options {
     const char *scenario, *mix, *hosted, *prefix, *suffix, *control, *ca;
     uint64_t domains, operators, seed, dns_port, smtp_port, lmtp_port;
-    bool no_hash, die_with_parent, help;
+    bool no_hash, quiet_ledger, die_with_parent, help;
 };
 
 static const char always[] = "host lmtp.test 127.0.0.2 lmtp relay\n"
@@ -99,7 +99,7 @@ static void init(struct internet *internet, uv_loop_t *loop, const struct intern
     internet->loop = loop;
     world_init(&internet->world);
     scenario_init(&internet->scenario, &internet->world, o->seed);
-    ledger_init(&internet->ledger);
+    ledger_init(&internet->ledger, o->quiet_ledger);
     greylist_init(&internet->common.greylist);
     internet->common.world   = &internet->world;
     internet->common.ledger  = &internet->ledger;
@@ -257,6 +257,7 @@ int internet_main(int argc, char **argv)
         {"control",         OPTION_TEXT,   &o.control,         "PATH",           "the control socket"                 },
         {"ca",              OPTION_TEXT,   &o.ca,              "FILE",           "write the CA certificate there"     },
         {"no-hash",         OPTION_FLAG,   &o.no_hash,         NULL,             "do not hash contents"               },
+        {"quiet-ledger",    OPTION_FLAG,   &o.quiet_ledger,    NULL,             "count recipients without names"     },
         {"die-with-parent", OPTION_FLAG,   &o.die_with_parent, NULL,             "end when the caller ends"           },
         {"help",            OPTION_FLAG,   &o.help,            NULL,             "this text"                          },
     };

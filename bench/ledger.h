@@ -3,9 +3,10 @@
  * Ledger: the ground truth.  For each message id and recipient how often it was received, the
  * contents with their SHA-256, refusals by address, and every breach of protocol by the clients.
  * Nothing is ever forgotten, so its memory grows with the mail: about 100 bytes and the address for
- * each receipt.
+ * each receipt; a quiet ledger counts without names, 32 bytes each.
  */
 #pragma once
+#include "bench/counts.h"
 #include "bench/latency.h"
 #include "bench/world.h"
 
@@ -45,14 +46,19 @@ struct violation_count {
 
 /* One content, as it came: the same id with other bytes is another letter. */
 struct letter {
-    struct table_node by_id_and_sha256;
     struct span id;
-    uint32_t id_number; /* the same for the same id */
+    uint64_t id_hash;
+    struct letter *next; /* of the same id */
     uint8_t sha256[LEDGER_SHA256_BYTES];
 };
 
+/* A message id, and its contents. */
+struct known_id {
+    struct table_node by_id;
+    struct letter *letters;
+};
+
 struct receipt {
-    struct table_node by_id_and_rcpt;
     struct span rcpt;
     const struct letter *letter; /* the latest */
     uint64_t first_us, last_us;  /* since 1970 */
@@ -75,7 +81,13 @@ struct stored {
 struct ledger {
     struct tally total;
     struct violation_count violations[VIOLATION_COUNT];
-    struct table ids, letters, receipts, refusals;
+    struct table ids, refusals;
+    struct counts receipts; /* by id and recipient: the receipt's number + 1; quiet: how often */
+    struct counts contents; /* quiet: by id */
+    struct letter *last;    /* the letter asked for last */
+    struct letter quiet;    /* the only one of a quiet ledger */
+    bool is_quiet;
+    size_t letter_count;
     struct receipt **receipt_blocks; /* in the order of arrival */
     size_t receipt_count, duplicates, changed_ids;
     struct refusal **all_refusals;
@@ -84,19 +96,21 @@ struct ledger {
     struct arena arena;
 };
 
-void ledger_init(struct ledger *l);
+/* 'is_quiet': counts only. */
+void ledger_init(struct ledger *l, bool is_quiet);
 void ledger_release(struct ledger *l);
 
 void ledger_violation(struct ledger *l, enum violation violation, const struct host *host,
                       struct span what);
 uint64_t ledger_violations(const struct ledger *l);
 
-/* The letter with this id and body; made when it is new. */
+/* The letter with this id and body; made when it is new.  A quiet ledger's holds until the next
+ * call. */
 const struct letter *ledger_letter(struct ledger *l, struct span id,
                                    const uint8_t sha256[LEDGER_SHA256_BYTES]);
 void ledger_receive(struct ledger *l, const struct letter *letter, struct span rcpt, bool is_tls,
                     uint64_t wall_us);
-/* The n-th receipt, in order of arrival; n < receipt_count. */
+/* The n-th receipt, in order of arrival; n < receipt_count.  Never of a quiet ledger. */
 const struct receipt *ledger_receipt(const struct ledger *l, size_t n);
 void ledger_refuse(struct ledger *l, struct span rcpt, struct span reply);
 /* The n-th address that was refused; n < refusal_count. */

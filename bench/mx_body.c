@@ -39,9 +39,10 @@ void mx_body_begin(struct mx_body *b, bool keep, bool hash)
     b->bytes      = 0;
     if (!hash)
         return;
-    if (b->digest == NULL)
+    bool is_new = b->digest == NULL;
+    if (is_new)
         b->digest = EVP_MD_CTX_new();
-    EVP_DigestInit_ex(b->digest, EVP_sha256(), NULL);
+    EVP_DigestInit_ex(b->digest, is_new ? EVP_sha256() : NULL, NULL); /* looked up once */
 }
 
 static void note(struct mx_body *b, enum violation violation)
@@ -90,24 +91,46 @@ static void take(struct mx_body *b, const char *from, const char *to)
         EVP_DigestUpdate(b->digest, from, len);
 }
 
-static bool has_8bit(struct span run)
+enum { WORD_BYTES = sizeof(uint64_t) };
+
+static const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
+
+/* Not 0 if one of its bytes is. */
+static uint64_t zero_in(uint64_t word)
 {
-    uint64_t word, all = 0;
+    return (word - ones) & ~word & highs;
+}
+
+/* A piece of a line without CR and LF at its end. */
+struct findings {
+    uint64_t has_8bit, has_nul, has_cr; /* not 0: it has */
+};
+
+static struct findings look_at(struct span run)
+{
+    struct findings found = {0};
+    uint64_t word;
     size_t i = 0;
-    for (; i + sizeof word <= run.len; i += sizeof word) {
-        memcpy(&word, run.at + i, sizeof word);
-        all |= word;
+    for (; i + WORD_BYTES <= run.len; i += WORD_BYTES) {
+        memcpy(&word, run.at + i, WORD_BYTES);
+        found.has_8bit |= word & highs;
+        found.has_nul |= zero_in(word);
+        found.has_cr |= zero_in(word ^ ones * '\r');
     }
-    for (; i < run.len; i++)
-        all |= (uint8_t)run.at[i];
-    return (all & 0x8080808080808080u) != 0;
+    for (; i < run.len; i++) {
+        found.has_8bit |= (uint8_t)run.at[i] & highs;
+        found.has_nul |= run.at[i] == '\0';
+        found.has_cr |= run.at[i] == '\r';
+    }
+    return found;
 }
 
 /* A piece of a line without CR and LF. */
 static void inspect(struct mx_body *b, struct span run)
 {
-    b->has_8bit |= has_8bit(run);
-    if (run.len > 0 && memchr(run.at, '\0', run.len) != NULL)
+    struct findings found = look_at(run);
+    b->has_8bit |= found.has_8bit != 0;
+    if (found.has_nul != 0)
         note(b, VIOLATION_nul);
     b->line_bytes += run.len;
 }
@@ -127,11 +150,32 @@ static size_t run_length(struct span rest)
     return lf;
 }
 
+/* The rest of a line as it should be, with CRLF at its end; false: it is not, or not all of it is
+ * there. */
+static bool take_line(struct mx_body *b, struct cursor *c, struct span rest)
+{
+    size_t lf = span_find(rest, '\n');
+    if (lf == 0 || lf == rest.len || rest.at[lf - 1] != '\r')
+        return false;
+    struct span line      = span_first(rest, lf - 1);
+    struct findings found = look_at(line);
+    if ((found.has_cr | found.has_nul) != 0)
+        return false;
+    b->has_8bit |= found.has_8bit != 0;
+    b->line_bytes += line.len;
+    end_line(b);
+    b->state = MX_BODY_LINE_START;
+    c->at += lf + 1;
+    return true;
+}
+
 /* In the middle of a line. */
 static void step_text(struct mx_body *b, struct cursor *c)
 {
     struct span rest = span_make(c->at, (size_t)(c->end - c->at));
-    size_t run       = run_length(rest);
+    if (take_line(b, c, rest))
+        return;
+    size_t run = run_length(rest);
     inspect(b, span_first(rest, run));
     c->at += run;
     if (run == rest.len)

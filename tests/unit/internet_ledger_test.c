@@ -19,7 +19,7 @@ static void a_second_receipt_is_a_duplicate(void **state)
 {
     (void)state;
     struct ledger l;
-    ledger_init(&l);
+    ledger_init(&l, false);
     receive(&l, "id1", one_body, "a@x", 10);
     receive(&l, "id1", one_body, "b@x", 20);
     receive(&l, "id2", one_body, "a@x", 30);
@@ -39,7 +39,7 @@ static void the_same_id_with_another_body_is_still_the_same_message(void **state
 {
     (void)state;
     struct ledger l;
-    ledger_init(&l);
+    ledger_init(&l, false);
     receive(&l, "id", one_body, "a@x", 1);
     receive(&l, "id", other_body, "a@x", 2);
     assert_int_equal(l.receipt_count, 1);
@@ -52,7 +52,7 @@ static void ids_and_recipients_do_not_run_together(void **state)
 {
     (void)state;
     struct ledger l;
-    ledger_init(&l);
+    ledger_init(&l, false);
     receive(&l, "a", one_body, "bc@x", 1);
     receive(&l, "ab", one_body, "c@x", 1);
     receive(&l, "", one_body, "abc@x", 1);
@@ -67,7 +67,7 @@ static void many_receipts_keep_their_order(void **state)
     enum { MANY = 10000 };
     struct ledger l;
     char rcpt[32];
-    ledger_init(&l);
+    ledger_init(&l, false);
     for (int i = 0; i < MANY; i++) {
         (void)snprintf(rcpt, sizeof rcpt, "user%d@x", i);
         receive(&l, "id", one_body, rcpt, 1);
@@ -85,7 +85,7 @@ static void refusals_are_kept_by_address(void **state)
     (void)state;
     struct ledger l;
     struct buf json = {0};
-    ledger_init(&l);
+    ledger_init(&l, false);
     ledger_refuse(&l, span_of("a@x"), span_of("450 later"));
     ledger_refuse(&l, span_of("a@x"), span_of("550 never"));
     ledger_refuse(&l, span_of("b@x"), span_of("550 never"));
@@ -103,13 +103,34 @@ static void the_first_example_of_a_violation_is_kept(void **state)
     (void)state;
     struct ledger l;
     struct buf json = {0};
-    ledger_init(&l);
+    ledger_init(&l, false);
     ledger_violation(&l, VIOLATION_nul, NULL, span_of("first\r\n"));
     ledger_violation(&l, VIOLATION_nul, NULL, span_of("second"));
     assert_int_equal(ledger_violations(&l), 2);
     ledger_json(&l, &json);
     assert_non_null(strstr(buf_text(&json), "\"nul\":{\"count\":2,\"first\":\"-: first\"}"));
     buf_release(&json);
+    ledger_release(&l);
+}
+
+static void a_quiet_ledger_counts_the_same(void **state)
+{
+    (void)state;
+    enum { MANY = 10000 };
+    struct ledger l;
+    char rcpt[32];
+    ledger_init(&l, true);
+    for (int i = 0; i < MANY; i++) {
+        (void)snprintf(rcpt, sizeof rcpt, "user%d@x", i);
+        receive(&l, "id1", one_body, rcpt, 1);
+        if (i % 10 == 0)
+            receive(&l, "id2", one_body, rcpt, 1);
+        if (i % 100 == 0)
+            receive(&l, "id1", one_body, rcpt, 1);
+    }
+    assert_int_equal(l.receipt_count, MANY + MANY / 10);
+    assert_int_equal(l.duplicates, MANY / 100);
+    assert_int_equal(l.letter_count, 2);
     ledger_release(&l);
 }
 
@@ -181,6 +202,7 @@ int main(void)
         cmocka_unit_test(many_receipts_keep_their_order),
         cmocka_unit_test(refusals_are_kept_by_address),
         cmocka_unit_test(the_first_example_of_a_violation_is_kept),
+        cmocka_unit_test(a_quiet_ledger_counts_the_same),
         cmocka_unit_test(percentiles_are_exact_to_a_thirtieth),
         cmocka_unit_test(mail_is_timed_in_groups_of_its_ids),
         cmocka_unit_test(a_greylist_passes_after_its_time),
