@@ -30,7 +30,7 @@ def read(path):
 
 
 def make_group():
-    """A new control group, or None where we may not."""
+    """A new control group, or None where we may not.  Whoever makes it ends it by end_group()."""
     for top in CGROUPS:
         if os.path.exists(os.path.join(top, "cgroup.controllers")):
             path = os.path.join(top, "mailrace-bench-%d-%d" % (os.getpid(), time.monotonic_ns()))
@@ -40,6 +40,21 @@ def make_group():
             except OSError:
                 return None
     return None
+
+
+def end_group(path):
+    """Kills what is still in it."""
+    for _ in range(50):
+        for pid in read(os.path.join(path, "cgroup.procs")).split():
+            try:
+                os.kill(int(pid), signal.SIGKILL)
+            except OSError:
+                pass
+        try:
+            os.rmdir(path)
+            return
+        except OSError:
+            time.sleep(0.1)
 
 
 def stat_fields(pid):
@@ -59,8 +74,8 @@ def disk_counts(directory):
 
 
 class Meter:
-    def __init__(self):
-        self.group = make_group()
+    def __init__(self, group):
+        self.group = group
         self.roots = []
         self.peak_bytes = 0
         self.perf = None
@@ -178,16 +193,3 @@ class Meter:
         if self.perf:
             os.killpg(self.perf.pid, signal.SIGKILL)
             self.perf.communicate()
-        if not self.group:
-            return
-        for _ in range(50):
-            for pid in self.pids():
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-            try:
-                os.rmdir(self.group)
-                return
-            except OSError:
-                time.sleep(0.1)

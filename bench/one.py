@@ -38,7 +38,7 @@ class Place:
     """Where a mail server runs.  The spool is on disk; logs and sockets are in memory, so that bytes written are the queue's."""
 
     def __init__(self, task, internet):
-        self.meter = Meter()
+        self.meter = Meter(task["group"])
         self.cache, self.directory = task["cache"], task["directory"]
         self.spool, self.run = os.path.join(self.directory, "spool"), os.path.join(self.directory, "run")
         self.is_private = bool(task["namespace"])

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 
+import meter
 import namespace
 import peers
 import report
@@ -98,15 +99,19 @@ class Bench:
 
     def task(self, peer, work, recipients, counting, directory):
         return {"peer": peer, "work": work, "recipients": recipients, "counting": counting, "directory": directory,
-                "namespace": self.is_private, "cache": self.cache, "result": os.path.join(directory, "result.json")}
+                "namespace": self.is_private, "cache": self.cache, "group": meter.make_group(), "result": os.path.join(directory, "result.json")}
 
     def run(self, peer, work, round_number, line, counting=False):
         recipients = WORKS[work].recipients(self.options.scale * (COUNTING_SHARE if counting else 1), peer != "mailrace")
         line.begin("%-4s %-10s %s" % (work, peer, "counting system calls" if counting else "round %d" % (round_number + 1)))
         directory = tempfile.mkdtemp(prefix="run-", dir=self.options.directory)
+        task = self.task(peer, work, recipients, counting, directory)
         try:
-            result = self.execute(self.task(peer, work, recipients, counting, directory), line)
+            result = self.execute(task, line)
         finally:
+            self.stop()
+            if task["group"]:
+                meter.end_group(task["group"])
             shutil.rmtree(directory, ignore_errors=True)
         result.update({"peer": peer, "work": work, "round": round_number, "counting": counting})
         self.runs.append(result)
@@ -216,13 +221,12 @@ def main():
     if not os.path.exists(program("mailrace-bench")):
         sys.exit("no mailrace-bench in %s: make first" % BUILD)
     bench = Bench(Options())
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         bench.main()
     except KeyboardInterrupt:
         print("\nstopped")
-    finally:
-        bench.stop()
     if bench.runs:
         print(report.table(bench.results()))
         print("results: %s" % bench.options.out)
