@@ -1034,6 +1034,29 @@ def the_disk_is_measured_and_left_clean():
 
 
 @test
+def a_quiet_ledger_counts_without_names():
+    with World("", "--domains", "50", "--quiet-ledger") as w:
+        for _ in range(2):
+            assert source(w, "--recipients", "5000", "--domains", "50", "--connections", "3", "--pipelining")[0] == 0
+        stats = w.stats()
+        assert (stats["receipts"], stats["duplicates"], stats["contents"]) == (5000, 5000, 1), stats
+        assert "error" in w.ask("recipients")[0] and stats["violation_count"] == 0
+
+
+@test
+def hosts_stumble_over_chunks():
+    with World("host relay.test 127.0.0.3 relay chunking-refused\n", "--domains", "5") as w:
+        code, report = source(w, "--recipients", "5", "--personalised", "--chunking", "--pipelining")
+        assert code == 1 and report["refused"] == 5 and report["lost_connections"] == 0, report
+        w.set("host relay.test at-bdat=silent")
+        code, report = source(w, "--recipients", "5", "--personalised", "--chunking", "--timeout", "300ms")
+        assert code == 1 and report["unanswered"] == 5 and report["lost_connections"] == 1, report
+        w.set("host relay.test at-bdat=normal drop-behind")
+        assert source(w, "--recipients", "5", "--personalised", "--chunking")[0] == 0
+        assert w.stats()["bdat"] == 11 and w.stats()["violation_count"] == 0, w.stats()
+
+
+@test
 def quit_and_signals_end_it_cleanly():
     with World(SCENARIO) as w:
         with w.raw("mx.plain.test"):
