@@ -149,10 +149,12 @@ class Urgent:
         n = len(self.sent)
         name = "%s-%d" % (kind, n)
         rcpt = "urgent%d@d%d.example" % (n, n % min(10, self.domains))
-        self.sent[name] = (rcpt, time.time())
-        text = "From: <alarm@sender.example>\r\nTo: <%s>\r\nSubject: now\r\nX-Mailrace-Id: %s\r\nMessage-ID: <%s@sender.example>\r\n\r\nNow.\r\n"
+        self.sent[name] = rcpt
+        now_us = int(time.time() * 1e6)
+        text = ("From: <alarm@sender.example>\r\nTo: <%s>\r\nSubject: now\r\nX-Mailrace-Id: %s\r\nMessage-ID: <%s@sender.example>\r\n"
+                "X-Mailrace-Sent: %d\r\n\r\nNow.\r\n")
         with smtplib.SMTP("127.0.0.1", self.place.port, "client.test", timeout=60) as s:
-            s.sendmail("alarm@sender.example", [rcpt], text % (rcpt, name, name))
+            s.sendmail("alarm@sender.example", [rcpt], text % (rcpt, name, name, now_us))
 
     def every_second(self, kind, count=None):
         due = time.monotonic()
@@ -171,11 +173,6 @@ class Urgent:
         self.thread.join()
 
 
-def percentiles(values):
-    values = sorted(values)
-    return {name: values[int((len(values) - 1) * part)] for name, part in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1))} if values else None
-
-
 class Run:
     def __init__(self, task):
         self.task = task
@@ -187,7 +184,7 @@ class Run:
         print("%d %d" % (done, total), flush=True)
 
     def main(self):
-        arguments = ["--no-hash"] if not self.task["counting"] else []
+        arguments = [] if self.task["counting"] else ["--no-hash"] if self.work.hard else ["--no-hash", "--quiet-ledger"]
         if self.task["namespace"]:
             arguments += ["--dns-port", "53", "--smtp-port", "25"]
         self.internet = Internet(self.directory, self.world.scenario(), arguments)
@@ -248,50 +245,53 @@ class Run:
         return figures
 
     def urgent(self, place):
-        """Urgent mail while nothing else goes on; then the post alone; then both."""
+        """Urgent mail while nothing else goes on; then the post alone, of which the first one only warms up; then both."""
         urgent = Urgent(place, self.world.domain_count)
         urgent.every_second("idle", URGENT_IDLE)
         wait_for(lambda: arrived(self.internet) >= len(urgent.sent), "the urgent mail of an idle server", 60)
+        self.measure(place, "warming", arrived(self.internet))
         alone = self.measure(place, "alone", arrived(self.internet))
         before = arrived(self.internet)
         urgent.begin()
         figures = self.measure(place, "post", before)
         urgent.end()
         Wait(self.internet, before + self.world.count + sum(name.startswith("busy") for name in urgent.sent), self.progress).run()
-        arrival = {row["id"]: row["first_ms"] / 1000 for row in self.internet.ask("recipients") if row["id"] in urgent.sent}
         for kind in ("idle", "busy"):
-            mine = {name: sent for name, (rcpt, sent) in urgent.sent.items() if name.startswith(kind)}
-            figures["urgent_" + kind] = {"missing": len([name for name in mine if name not in arrival]), "count": len(mine),
-                                         "ms": percentiles([1000 * (arrival[name] - sent) for name, sent in mine.items() if name in arrival])}
+            count = sum(name.startswith(kind) for name in urgent.sent)
+            found = self.internet.ask("latency " + kind)[0]
+            figures["urgent_" + kind] = {"count": count, "missing": count - found["messages"],
+                                         "ms": {name: found["latency_us"][name] / 1000 for name in ("p50", "p90", "p99", "max")}}
         figures["alone_rcpts_per_s"] = alone["rcpts_per_s"]
         return figures
 
     # --- what came of it ---
 
+    def received(self, stats, identity):
+        """(recipients that have it, duplicates, when the last got it, latencies).  Where some cannot have it, by name."""
+        if not self.work.hard:
+            found = (self.internet.ask("latency " + identity) or [{"recipients": 0, "last_arrival_us": 0, "latency_us": None}])[0]
+            return found["recipients"] - stats["duplicates"], stats["duplicates"], found["last_arrival_us"], found["latency_us"]
+        good = self.world.good()
+        rows = [row for row in self.internet.ask("recipients") if row["id"].startswith(identity) and row["rcpt"] in good]
+        return len(rows), sum(row["count"] - 1 for row in rows), max([row["first_us"] for row in rows] or [0]), stats["latency_us"]
+
     def figures(self, source, before, after, peak, seconds, identity="post"):
         stats = self.internet.stats()
-        rows = [row for row in self.internet.ask("recipients") if row["id"].startswith(identity)]
-        good = self.world.good()
-        rows = rows if good is None else [row for row in rows if row["rcpt"] in good]
-        received = len(rows)
+        received, duplicates, last_us, latency = self.received(stats, identity)
         expected = self.world.good_count()
-        begun_ms = source["begun_us"] / 1000 if "begun_us" in source else source["begun_ms"]
-        last_ms = max([row["first_ms"] for row in rows] or [begun_ms])
-        if self.work.is_post() and not self.work.urgent and not self.work.hard and "last_arrival_us" in stats:
-            last_ms = stats["last_arrival_us"] / 1000
-        took_s = max(0.001, (last_ms - begun_ms) / 1000)
+        took_s = max(0.001, (last_us - source["begun_us"]) / 1e6)
         cpu = after["cpu_s"] - before["cpu_s"]
         return {
             "recipients": self.world.count, "expected": expected, "received": received, "seconds": took_s, "wall_s": seconds,
-            "missing": expected - received, "duplicates": sum(row["count"] - 1 for row in rows), "violations": stats["violation_count"],
-            "violation_kinds": {kind: v for kind, v in stats["violations"].items() if v["count"]} if isinstance(stats["violations"], dict) else [v for v in stats["violations"] if v.get("count")],
+            "missing": expected - received, "duplicates": duplicates, "violations": stats["violation_count"],
+            "violation_kinds": stats["violations"] if stats["violation_count"] else None,
             "refused": source["refused"], "unanswered": source["unanswered"],
             "rcpts_per_s": received / took_s, "cpu_s": cpu, "cpu_ms_per_rcpt": 1000 * cpu / max(1, received), "rss_mb": peak / 1e6,
             "written_per_rcpt": per(after, before, "written", self.world.count), "flushes_per_rcpt": per(after, before, "flushes", self.world.count),
-            "connections": stats["connections"], "transactions": stats["transactions"], "messages": stats["messages"], "round_trips": stats.get("round_trips", stats["turns"]),
-            "round_trips_warm": stats.get("round_trips_warm"), "messages_warm": stats.get("messages_warm"),
+            "connections": stats["connections"], "transactions": stats["transactions"], "messages": stats["messages"], "round_trips": stats["round_trips"],
+            "round_trips_warm": stats["round_trips_warm"], "messages_warm": stats["messages_warm"],
             "tls": stats["tls"], "tls_resumed": stats["tls_resumed"], "domains": self.world.domain_count,
-            "dns_questions": stats["dns"]["questions"], "latency_us": stats.get("latency_us"),
+            "dns_questions": stats["dns"]["questions"], "latency_us": latency,
             "handover_us": source["handover_us"], "transaction_us": source.get("whole_us") or source.get("transaction_us"), "handover_s": source["elapsed_ms"] / 1000,
         }
 

@@ -6,7 +6,7 @@ import statistics
 COLUMNS = (
     ("rcpts_per_s", "rcpts/s", "%.0f"), ("cpu_ms_per_rcpt", "CPU s/1000", "%.3f"), ("rss_mb", "RSS MB", "%.0f"), ("written_per_rcpt", "B written", "%.0f"),
     ("syncs_per_rcpt", "syncs", "%.3f"), ("syscalls_per_rcpt", "calls", "%.1f"), ("connections", "conns", "%.0f"), ("transactions", "trans", "%.0f"),
-    ("round_trips", "trips", "%.0f"), ("handover_p50_ms", "hand p50", "%.2f"), ("handover_p99_ms", "hand p99", "%.1f"),
+    ("round_trips", "trips", "%.0f"), ("trips_warm", "warm", "%.2f"), ("tls_resumed", "resumed", "%.0f %%"), ("handover_p50_ms", "hand p50", "%.2f"), ("handover_p99_ms", "hand p99", "%.1f"),
     ("latency_p50_ms", "end p50 ms", "%.0f"), ("latency_p99_ms", "end p99 ms", "%.0f"),
 )
 # work: (recipients/s at least so many times the best peer's, CPU per recipient at most so small a part of it)
@@ -22,6 +22,10 @@ def figure(run, name):
         if name.startswith(prefix) and name.endswith("_ms"):
             values = run.get(times)
             return values[name[len(prefix):-3]] / 1000 if values else None
+    if name == "trips_warm":
+        return run["round_trips_warm"] / run["messages_warm"] if run.get("messages_warm") else None
+    if name == "tls_resumed":
+        return 100 * run["tls_resumed"] / (run["tls"] - run["domains"]) if run["tls"] > run["domains"] else None
     return run.get(name)
 
 
