@@ -25,7 +25,7 @@ def figure(run, name):
     if name == "trips_warm":
         return run["round_trips_warm"] / run["messages_warm"] if run.get("messages_warm") else None
     if name == "tls_resumed":
-        return 100 * run["tls_resumed"] / (run["tls"] - run["domains"]) if run["tls"] > run["domains"] else None
+        return 100 * run["tls_resumed"] / run["tls_repeated"] if run.get("tls_repeated") else None
     return run.get(name)
 
 

@@ -41,7 +41,8 @@ FEATURE(`access_db', `hash -o /etc/mail/access')dnl
 DAEMON_OPTIONS(`Family=inet, Name=MTA, Port={port}, Addr=127.0.0.1')dnl
 MAILER(`smtp')dnl
 """
-TLS = """define(`confSERVER_CERT', `%(cert)s')dnl
+TLS = """define(`confCACERT', `%(cert)s')dnl
+define(`confSERVER_CERT', `%(cert)s')dnl
 define(`confSERVER_KEY', `%(key)s')dnl
 define(`confCLIENT_CERT', `%(cert)s')dnl
 define(`confCLIENT_KEY', `%(key)s')dnl"""
@@ -52,11 +53,12 @@ class Peer(DebianPeer):
     NAME = "sendmail"
     PACKAGES = ("sendmail-bin", "sendmail-base", "sendmail-cf")
     USERS = ("smmta", "smmsp")
-    TUNING = TUNED + [("QUEUE_DIR /var/spool/mqueue/q*, %d of them" % QUEUES, "guide 2.3: several queue directories")]
+    TUNING = TUNED + [("QUEUE_DIR /var/spool/mqueue/q*, %d of them" % QUEUES, "guide 2.3: several queue directories"),
+        ("no syslog", "there is none in its namespace: Sendmail alone writes no log")]
 
     def start(self, place):
         self.enter(place)
-        tls = TLS % {"cert": place.certificate, "key": place.key} if place.starttls else ""
+        tls = self.tls(place) if place.starttls else ""
         text = CONFIG.format(tuned="\n".join(key + "dnl" for key, why in TUNED), tls=tls, run=place.run, port=place.port)
         write("/etc/mail/bench.mc", text)
         write("/etc/mail/sendmail.cf", place.command(["m4", "-D_CF_DIR_=/usr/share/sendmail/cf/", "/etc/mail/bench.mc"]))
@@ -65,6 +67,12 @@ class Peer(DebianPeer):
             os.makedirs("/var/spool/mqueue/q%d" % n, exist_ok=True)
         place.command(["chmod", "755", place.directory, place.spool])
         place.command(["chmod", "-R", "700", "/var/spool/mqueue"])
-        if place.starttls:
-            place.command(["chmod", "600", place.key])
         place.spawn(["/usr/libexec/sendmail/sendmail", "-bD", "-q5m"])
+
+    def tls(self, place):
+        """Keys must lie where nobody else could write, up to the root."""
+        files = {"cert": "/etc/mail/tls/bench.cert", "key": "/etc/mail/tls/bench.key"}
+        for source, target in ((place.certificate, files["cert"]), (place.key, files["key"])):
+            with open(source) as f:
+                write(target, f.read(), 0o600)
+        return TLS % files
