@@ -145,10 +145,9 @@ enum status spool_open(struct spool **spool, struct loop *home, const struct spo
 uint64_t spool_oldest(const struct spool *s, const struct stored *stored)
 {
     const struct segment *first = segment_first(&s->log.segments);
-    /* What stood in segments that are gone cannot come back. */
-    if (first != NULL && stored->oldest < first->id && stored->piece_count > 0)
-        return stored->pieces[0].segment->id;
-    return stored->oldest;
+    /* What stood in segments that are gone cannot come back; but any that is left may hold a
+     * checkpoint older than the last. */
+    return first != NULL && stored->oldest < first->id ? first->id : stored->oldest;
 }
 
 void spool_let_go(struct spool *s, struct stored *stored)

@@ -283,6 +283,82 @@ static void a_checkpoint_that_forgets_somebody_is_not_taken(void **state)
     spool_close(s);
 }
 
+/* --- what is finished --- */
+
+enum { STUCK = 1, MOVED = 2 };
+
+/* Messages come and go until MOVED was asked for its state; STUCK never gives a good one, and so
+ * holds its segment for ever. */
+static void churn_until_moved(struct spool *s, uint64_t *id)
+{
+    bool has_moved = false;
+    for (int i = 0; !has_moved; i++) {
+        uint64_t asked;
+        uint32_t first, count, index = 0;
+        char text[64];
+        assert_true(i < 400);
+        assert_int_equal(put_message(s, ++*id, 6000, 1, &now), OK);
+        end_rcpt(s, *id, 0);
+        while (spool_wants_checkpoint(s, &asked, &first, &count)) {
+            struct spool_rcpt row = {
+                .envelope = {.address = rcpt_address(MOVED, 0, text), .orcpt = ""},
+                .last     = a_deferral
+            };
+            has_moved = has_moved || asked == MOVED;
+            spool_put_checkpoint(s, asked, &index, &row, asked == MOVED);
+        }
+        now = settle(s, now + 20);
+    }
+}
+
+/* Two or three of them, with what came to nothing.  If they tell of STUCK they cannot go either. */
+static void fill_segments(struct spool *s, bool tells_of_stuck)
+{
+    for (int i = 0; i < 10; i++) {
+        struct draft *d = draft_open(s);
+        write_content(d, 100, 20000, 1000);
+        draft_abort(d);
+        if (tells_of_stuck)
+            spool_note(s, STUCK, 0, RCPT_WAITING, 1, 0, &a_deferral);
+        now = settle(s, now + 200);
+    }
+}
+
+static void a_finished_message_stays_so_though_an_old_copy_of_it_cannot_go_yet(void **state)
+{
+    (void)state;
+    struct spool_config config = small_config();
+    struct spool_recovered found;
+    struct spool *s = fresh_spool();
+    uint64_t id     = 100;
+    assert_int_equal(put_message(s, MOVED, 6000, 1, &now), OK);
+    fill_segments(s, false);
+    assert_int_equal(put_message(s, STUCK, 6000, 2, &now), OK);
+    fill_segments(s, true);
+    churn_until_moved(s, &id);
+    /* What is told of STUCK here holds the segment with the first copy of MOVED. */
+    spool_note(s, STUCK, 0, RCPT_WAITING, 1, 0, &a_deferral);
+    now = settle(s, now + 200);
+    churn_until_moved(s, &id);
+    churn_until_moved(s, &id);
+    end_rcpt(s, MOVED, 0);
+    (void)live_on(s, 2, 10);
+    for (int i = 0; i < 60; i++) {
+        assert_int_equal(put_message(s, ++id, 6000, 1, &now), OK);
+        end_rcpt(s, id, 0);
+        (void)live_on(s, 0, 3);
+    }
+    fake_power_off_at(1);
+    spool_close(s);
+    fake_power_on(FAKE_DROP, 1);
+    s = open_spool(&config);
+    while (spool_take_recovered(s, &found)) {
+        assert_int_not_equal(found.entry.id, MOVED);
+        content_release(found.content);
+    }
+    spool_close(s);
+}
+
 /* --- corruption --- */
 
 /* How many records of the file touch the bytes. */
@@ -461,6 +537,7 @@ int main(void)
         cmocka_unit_test(content_that_cannot_be_read_moves_as_a_hole),
         cmocka_unit_test(a_spoiled_commit_does_not_hold_its_segment),
         cmocka_unit_test(a_checkpoint_that_forgets_somebody_is_not_taken),
+        cmocka_unit_test(a_finished_message_stays_so_though_an_old_copy_of_it_cannot_go_yet),
         cmocka_unit_test(a_spoiled_sector_costs_only_what_it_touches_and_is_told),
     };
     return RUN(tests);
