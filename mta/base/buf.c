@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BUF_BYTES_MIN = 64, NUMBER_DIGITS_MAX = 20 };
+enum { BUF_BYTES_MIN = 64 };
 
 void buf_init(struct buf *b)
 {
@@ -58,11 +58,8 @@ void buf_put_byte(struct buf *b, char byte)
 
 void buf_put_number(struct buf *b, uint64_t number)
 {
-    char digits[NUMBER_DIGITS_MAX], *first = digits + sizeof digits;
-    do
-        *--first = (char)('0' + number % 10);
-    while ((number /= 10) > 0);
-    buf_put(b, span_make(first, (size_t)(digits + sizeof digits - first)));
+    char digits[SPAN_NUMBER_BYTES];
+    buf_put(b, span_of_number(number, digits));
 }
 
 void buf_printf(struct buf *b, const char *format, ...)

@@ -99,6 +99,15 @@ bool span_to_number(struct span s, uint64_t max, uint64_t *value)
     return true;
 }
 
+struct span span_of_number(uint64_t number, char digits[SPAN_NUMBER_BYTES])
+{
+    char *end = digits + SPAN_NUMBER_BYTES, *first = end;
+    do
+        *--first = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    return span_make(first, (size_t)(end - first));
+}
+
 void span_copy_text(struct span s, char *into, size_t cap)
 {
     struct span kept = span_first(s, cap - 1);

@@ -73,6 +73,9 @@ bool span_cut(struct span *s, char byte, struct span *part);
 /* Decimal digits only, the whole span, at most 'max'; false otherwise and *value is untouched. */
 bool span_to_number(struct span s, uint64_t max, uint64_t *value);
 
+enum { SPAN_NUMBER_BYTES = 20 };
+/* In decimal; the span is in 'digits'. */
+struct span span_of_number(uint64_t number, char digits[SPAN_NUMBER_BYTES]);
 /* The text with a NUL behind it, cut to what 'cap' (> 0) bytes hold. */
 void span_copy_text(struct span s, char *into, size_t cap);
 

@@ -56,15 +56,6 @@ static void line_put_text(struct line *l, const char *text)
     line_put(l, span_of(text));
 }
 
-static void line_put_number(struct line *l, uint64_t number)
-{
-    char digits[20], *first = digits + sizeof digits;
-    do
-        *--first = (char)('0' + number % 10);
-    while ((number /= 10) > 0);
-    line_put(l, span_make(first, (size_t)(digits + sizeof digits - first)));
-}
-
 static void line_send(struct smtp_client *c, enum smtp_verb verb, struct line *l)
 {
     static const struct span crlf = SPAN("\r\n");
@@ -101,8 +92,9 @@ void client_command_mail(struct smtp_client *c)
     line_put_text(&l, e->sender);
     line_put_text(&l, ">");
     if ((c->offered & SMTP_EXT_SIZE) != 0 && job->size_bytes > 0) {
+        char digits[SPAN_NUMBER_BYTES];
         line_put_text(&l, " SIZE=");
-        line_put_number(&l, job->size_bytes);
+        line_put(&l, span_of_number(job->size_bytes, digits));
     }
     if ((c->offered & SMTP_EXT_8BITMIME) != 0 && e->is_8bit)
         line_put_text(&l, " BODY=8BITMIME");

@@ -177,6 +177,41 @@ static inline struct message *fixture_post(struct fixture *f, const char *flow, 
     return m;
 }
 
+/* Not in the queue yet: users first, first + 1, ... of the domain. */
+static inline struct message *fixture_users(struct fixture *f, const char *domain, unsigned first,
+                                            unsigned count)
+{
+    struct message *m = fixture_message(f, "owner@sender.example", "list");
+    char address[300];
+    for (unsigned i = first; i < first + count; i++) {
+        (void)snprintf(address, sizeof address, "user%u@%s", i, domain);
+        fixture_rcpt(m, address, 0);
+    }
+    return m;
+}
+
+/* A message that others may join. */
+static inline struct message *fixture_open_post(struct fixture *f, const char *domain,
+                                                unsigned count, bool may_linger)
+{
+    struct message *m = fixture_users(f, domain, 0, count);
+    m->is_open        = true;
+    m->may_linger     = may_linger;
+    fixture_accept(f, m);
+    (void)fixture_route(f);
+    return m;
+}
+
+static inline void fixture_append(struct fixture *f, struct message *m, const char *domain,
+                                  unsigned first, unsigned count)
+{
+    struct message *more = fixture_users(f, domain, first, count);
+    queue_append(f->q, m, more, f->now_ms);
+    message_free(more);
+    fixture_facts(f);
+    (void)fixture_route(f);
+}
+
 static inline struct job *fixture_job(struct fixture *f)
 {
     return queue_next_job(f->q, f->now_ms);

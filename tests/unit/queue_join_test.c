@@ -2,37 +2,6 @@
 /* Recipients that join a message which is in the queue already. */
 #include "tests/unit/queue_fixture.h"
 
-static struct message *joining(struct fixture *f, const char *domain, unsigned first,
-                               unsigned count)
-{
-    struct message *m = fixture_message(f, "owner@sender.example", "list");
-    char address[300];
-    for (unsigned i = first; i < first + count; i++) {
-        (void)snprintf(address, sizeof address, "user%u@%s", i, domain);
-        fixture_rcpt(m, address, 0);
-    }
-    return m;
-}
-
-static struct message *open_post(struct fixture *f, const char *domain, unsigned count)
-{
-    struct message *m = joining(f, domain, 0, count);
-    m->is_open        = true;
-    fixture_accept(f, m);
-    (void)fixture_route(f);
-    return m;
-}
-
-static void append(struct fixture *f, struct message *m, const char *domain, unsigned first,
-                   unsigned count)
-{
-    struct message *more = joining(f, domain, first, count);
-    queue_append(f->q, m, more, f->now_ms);
-    message_free(more);
-    fixture_facts(f);
-    (void)fixture_route(f);
-}
-
 static struct queue_stats stats_of(const struct fixture *f)
 {
     struct queue_stats stats;
@@ -45,10 +14,10 @@ static void those_who_join_go_out_with_what_still_waits(void **state)
     (void)state;
     struct fixture f;
     fixture_start(&f);
-    struct message *m = open_post(&f, "a.example", 10);
-    append(&f, m, "a.example", 10, 10);
-    append(&f, m, "b.example", 20, 5);
-    append(&f, m, "A.example", 25, 5);
+    struct message *m = fixture_open_post(&f, "a.example", 10, false);
+    fixture_append(&f, m, "a.example", 10, 10);
+    fixture_append(&f, m, "b.example", 20, 5);
+    fixture_append(&f, m, "A.example", 25, 5);
 
     struct job *first = fixture_job(&f), *second = fixture_job(&f);
     assert_null(fixture_job(&f));
@@ -70,13 +39,13 @@ static void an_open_message_stays_when_all_have_ended_and_goes_when_it_is_closed
     (void)state;
     struct fixture f;
     fixture_start(&f);
-    struct message *m = open_post(&f, "a.example", 2);
+    struct message *m = fixture_open_post(&f, "a.example", 2, false);
     fixture_end(&f, fixture_job(&f), JOB_DELIVERED, JOB_SITE_ANSWERED);
     assert_int_equal(f.kinds[FACT_MESSAGE_DONE], 0);
     assert_ptr_equal(queue_find(f.q, m->id), m);
     assert_int_equal(stats_of(&f).messages, 0); /* nothing is left to do for it */
 
-    append(&f, m, "a.example", 2, 1);
+    fixture_append(&f, m, "a.example", 2, 1);
     assert_int_equal(stats_of(&f).messages, 1);
     struct job *job = fixture_job(&f);
     assert_int_equal(job->rcpt_count, 1);
@@ -94,7 +63,7 @@ static void a_message_without_anybody_left_is_done_when_it_is_closed(void **stat
     (void)state;
     struct fixture f;
     fixture_start(&f);
-    struct message *m = open_post(&f, "a.example", 1);
+    struct message *m = fixture_open_post(&f, "a.example", 1, false);
     fixture_end(&f, fixture_job(&f), JOB_DELIVERED, JOB_SITE_ANSWERED);
     queue_close_message(f.q, m, f.now_ms);
     fixture_facts(&f);
@@ -110,10 +79,10 @@ static void batches_grow_while_connections_are_busy(void **state)
     fixture_init(&f);
     f.rules[0].limits.connections = 1;
     fixture_open(&f);
-    struct message *m = open_post(&f, "a.example", 10);
+    struct message *m = fixture_open_post(&f, "a.example", 10, false);
     struct job *job   = fixture_job(&f);
     for (unsigned i = 1; i <= 9; i++)
-        append(&f, m, "a.example", i * 10, 10);
+        fixture_append(&f, m, "a.example", i * 10, 10);
     assert_null(fixture_job(&f));
     assert_int_equal(job->rcpt_count, 10);
     fixture_end(&f, job, JOB_DELIVERED, JOB_SITE_ANSWERED);
@@ -129,9 +98,9 @@ static void deferred_ones_keep_their_time_when_others_join(void **state)
     (void)state;
     struct fixture f;
     fixture_start(&f);
-    struct message *m = open_post(&f, "a.example", 1);
+    struct message *m = fixture_open_post(&f, "a.example", 1, false);
     fixture_end(&f, fixture_job(&f), JOB_DEFERRED, JOB_SITE_ANSWERED);
-    append(&f, m, "a.example", 1, 1);
+    fixture_append(&f, m, "a.example", 1, 1);
     struct job *job = fixture_job(&f);
     assert_int_equal(job->rcpt_count, 1);
     assert_string_equal(job->rcpts[0].envelope.address, "user1@a.example");
@@ -152,7 +121,7 @@ static void a_delay_report_tells_of_those_who_joined_too(void **state)
     fixture_init(&f);
     f.policy.retry.delay_report_ms = 4 * (uint64_t)HOUR_MS;
     fixture_open(&f);
-    struct message *m    = open_post(&f, "a.example", 1);
+    struct message *m    = fixture_open_post(&f, "a.example", 1, false);
     struct message *more = fixture_message(&f, "owner@sender.example", "list");
     fixture_rcpt(more, "late@a.example", NOTIFY_DELAY);
     queue_append(f.q, m, more, f.now_ms);
@@ -172,7 +141,7 @@ static void many_join_ten_by_ten_in_little_memory(void **state)
     struct fixture f;
     char address[64];
     fixture_start(&f);
-    struct message *m = open_post(&f, "d0.example", 10);
+    struct message *m = fixture_open_post(&f, "d0.example", 10, false);
     for (unsigned i = 10; i < RCPTS; i += 10) {
         struct message *more = fixture_message(&f, "owner@sender.example", "list");
         for (unsigned r = i; r < i + 10; r++) {
@@ -204,7 +173,7 @@ static void a_recovered_message_goes_on_before_its_last_piece_is_in(void **state
     (void)state;
     struct fixture f;
     fixture_start(&f);
-    struct message *m             = open_post(&f, "a.example", 2);
+    struct message *m             = fixture_open_post(&f, "a.example", 2, false);
     const uint64_t due_in[]       = {0, 0, 5000, 0, 7000, 0};
     const char *const addresses[] = {"u2@a.example", "u3@b.example", "u4@a.example",
                                      "u5@c.example", "u6@a.example", "u7@a.example"};
@@ -240,7 +209,7 @@ static void what_is_loaded_after_its_time_expires_too(void **state)
     (void)state;
     struct fixture f;
     fixture_start(&f);
-    struct message *m = joining(&f, "a.example", 0, 1);
+    struct message *m = fixture_users(&f, "a.example", 0, 1);
     m->is_open        = true;
     queue_accept(f.q, m, 1000, NULL, f.now_ms);
     f.now_ms += 2000;

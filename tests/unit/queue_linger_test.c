@@ -11,39 +11,6 @@ static void start(struct fixture *f)
     fixture_open(f);
 }
 
-static struct message *rcpts_of(struct fixture *f, const char *domain, unsigned first,
-                                unsigned count)
-{
-    struct message *m = fixture_message(f, "owner@sender.example", "list");
-    char address[300];
-    for (unsigned i = first; i < first + count; i++) {
-        (void)snprintf(address, sizeof address, "user%u@%s", i, domain);
-        fixture_rcpt(m, address, 0);
-    }
-    return m;
-}
-
-static struct message *open_post(struct fixture *f, const char *domain, unsigned count,
-                                 bool may_linger)
-{
-    struct message *m = rcpts_of(f, domain, 0, count);
-    m->is_open        = true;
-    m->may_linger     = may_linger;
-    fixture_accept(f, m);
-    (void)fixture_route(f);
-    return m;
-}
-
-static void append(struct fixture *f, struct message *m, const char *domain, unsigned first,
-                   unsigned count)
-{
-    struct message *more = rcpts_of(f, domain, first, count);
-    queue_append(f->q, m, more, f->now_ms);
-    message_free(more);
-    fixture_facts(f);
-    (void)fixture_route(f);
-}
-
 static void finish(struct fixture *f, struct message *m, unsigned jobs)
 {
     queue_close_message(f->q, m, f->now_ms);
@@ -58,11 +25,11 @@ static void a_post_waits_until_nobody_has_joined_it_for_a_while(void **state)
     (void)state;
     struct fixture f;
     start(&f);
-    struct message *m = open_post(&f, "a.example", 10, true);
+    struct message *m = fixture_open_post(&f, "a.example", 10, true);
     assert_null(fixture_job(&f));
     (void)fixture_wait(&f, LINGER_MS - 1);
-    append(&f, m, "a.example", 10, 5);
-    append(&f, m, "b.example", 15, 5);
+    fixture_append(&f, m, "a.example", 10, 5);
+    fixture_append(&f, m, "b.example", 15, 5);
     uint64_t next_ms = fixture_wait(&f, LINGER_MS - 1);
     assert_int_equal(next_ms, f.now_ms + 1);
     assert_null(fixture_job(&f));
@@ -81,8 +48,8 @@ static void a_full_transaction_does_not_wait(void **state)
     (void)state;
     struct fixture f;
     start(&f);
-    struct message *m = open_post(&f, "a.example", 60, true);
-    append(&f, m, "a.example", 60, 70);
+    struct message *m = fixture_open_post(&f, "a.example", 60, true);
+    fixture_append(&f, m, "a.example", 60, 70);
     struct job *job = fixture_job(&f);
     assert_int_equal(job->rcpt_count, 100);
     fixture_end(&f, job, JOB_DELIVERED, JOB_SITE_ANSWERED);
@@ -95,19 +62,19 @@ static void a_post_that_never_ends_starts_all_the_same(void **state)
     (void)state;
     struct fixture f;
     start(&f);
-    struct message *m = open_post(&f, "a.example", 2, true);
+    struct message *m = fixture_open_post(&f, "a.example", 2, true);
     unsigned waited   = 0;
     struct job *job   = NULL;
     for (unsigned i = 2; job == NULL && i < 60; i++) {
         (void)fixture_wait(&f, LINGER_MS / 2);
         waited += LINGER_MS / 2;
-        append(&f, m, "a.example", i, 1);
+        fixture_append(&f, m, "a.example", i, 1);
         job = fixture_job(&f);
     }
     assert_non_null(job);
     assert_int_equal(waited, QUEUE_LINGER_TIMES_MAX * LINGER_MS);
     fixture_end(&f, job, JOB_DELIVERED, JOB_SITE_ANSWERED);
-    append(&f, m, "a.example", 70, 1); /* from now on nothing waits */
+    fixture_append(&f, m, "a.example", 70, 1); /* from now on nothing waits */
     finish(&f, m, 1);
 }
 
@@ -116,11 +83,11 @@ static void mail_that_is_no_post_starts_at_once_and_lingers_when_another_joins(v
     (void)state;
     struct fixture f;
     start(&f);
-    struct message *m = open_post(&f, "a.example", 1, false);
+    struct message *m = fixture_open_post(&f, "a.example", 1, false);
     struct job *job   = fixture_job(&f);
     assert_int_equal(job->rcpt_count, 1);
-    append(&f, m, "b.example", 1, 1);
-    append(&f, m, "b.example", 2, 1);
+    fixture_append(&f, m, "b.example", 1, 1);
+    fixture_append(&f, m, "b.example", 2, 1);
     assert_null(fixture_job(&f));
     fixture_end(&f, job, JOB_DELIVERED, JOB_SITE_ANSWERED);
     (void)fixture_wait(&f, LINGER_MS);
@@ -135,7 +102,7 @@ static void closing_it_ends_the_wait(void **state)
     (void)state;
     struct fixture f;
     start(&f);
-    struct message *m = open_post(&f, "a.example", 5, true);
+    struct message *m = fixture_open_post(&f, "a.example", 5, true);
     assert_null(fixture_job(&f));
     finish(&f, m, 1);
 }
@@ -145,7 +112,7 @@ static void who_lingers_can_be_held_and_cancelled(void **state)
     (void)state;
     struct fixture f;
     start(&f);
-    struct message *m = open_post(&f, "a.example", 5, true);
+    struct message *m = fixture_open_post(&f, "a.example", 5, true);
     assert_string_equal(fixture_row(&f, m, 0).status, "waiting");
     assert_int_equal(fixture_command(&f, QUEUE_HOLD, "to=user1@a.example"), 1);
     assert_int_equal(fixture_command(&f, QUEUE_CANCEL, "to=user2@a.example"), 1);
