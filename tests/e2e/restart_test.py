@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What outlives the process: kill -9 in the middle of a mailing, a restart with a queue, a peaceful end."""
+import json
 import random
 import subprocess
 import time
@@ -22,10 +23,13 @@ def test_a_queue_survives_a_restart():
         rig.expect_delivered(rcpts)
 
 
+PER_TRANSACTION = 50
+
+
 def post(rig, recipients, domains):
     return subprocess.Popen([program("mailrace-bench"), "source", "--to", "127.0.0.1:%d" % rig.port, "--recipients", str(recipients),
-                             "--domains", str(domains), "--per-transaction", "50", "--sender", "list@lists.test"],
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                             "--domains", str(domains), "--per-transaction", str(PER_TRANSACTION), "--sender", "list@lists.test"],
+                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
 def test_kill_9_in_the_middle_of_a_mailing_loses_nobody():
@@ -41,7 +45,7 @@ def test_kill_9_in_the_middle_of_a_mailing_loses_nobody():
             rig.kill()
             killed += 1
             rig.start()
-        source.communicate()
+        told = json.loads(source.communicate()[0])["accepted"]
         accepted = {}
         rig.wait_empty(120)
         for _ in range(4):
@@ -57,7 +61,10 @@ def test_kill_9_in_the_middle_of_a_mailing_loses_nobody():
             ended[(row["id"], row["to"])] += 1
         for message, count in accepted.items():
             reached = len([1 for key in ended if key[0] == message])
-            expect(reached == count, "message %s: %d of %d recipients ended" % (message, reached, count))
+            # A transaction may have been safe on disk when the kill came, and neither client nor log told yet.
+            untold = reached - count
+            expect(untold == 0 or untold == PER_TRANSACTION * killed, "message %s: %d of %d recipients ended" % (message, reached, count))
+        expect(len(ended) >= told > 0, "%d recipients ended, %d were acknowledged" % (len(ended), told))
 
 
 def test_killed_again_and_again_every_recipient_is_reached():
