@@ -78,7 +78,7 @@ static void describe(const struct message *m, const struct recipient *rcpt, enum
     const struct attempt *last            = rcpt->last == NULL ? NULL : &rcpt->last->attempt;
     *row                                  = (struct dsn_rcpt){.action     = action,
                                                               .address    = rcpt->address,
-                                                              .orcpt      = rcpt->orcpt,
+                                                              .orcpt      = recipient_envelope(rcpt).orcpt,
                                                               .remote_mta = "",
                                                               .text       = span_of("")};
     if (last != NULL) {

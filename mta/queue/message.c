@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "mta/queue/message.h"
+#include "mta/base/buf.h"
 #include "mta/base/fault.h"
 #include "mta/base/mem.h"
 #include "mta/queue/recipient.h"
@@ -10,6 +11,20 @@ enum { RCPTS_AT_FIRST = 1, CHUNKS_AT_FIRST = 4 };
 static const char *keep(struct message *m, struct span text)
 {
     return text.len == 0 ? "" : arena_text(&m->arena, text);
+}
+
+/* Most recipients have neither: those share two empty texts. */
+static const char *keep_both(struct message *m, struct span first, struct span second)
+{
+    if (first.len + second.len == 0)
+        return "\0";
+    struct buf both = {0};
+    buf_put(&both, first);
+    buf_put_byte(&both, '\0');
+    buf_put(&both, second);
+    const char *kept = arena_text(&m->arena, buf_span(&both));
+    buf_release(&both);
+    return kept;
 }
 
 struct message *message_new(uint64_t id, const struct envelope *envelope)
@@ -66,11 +81,12 @@ uint32_t message_add_rcpt(struct message *m, const struct envelope_rcpt *rcpt)
         make_room(m);
     m->rcpt_count++;
     *message_rcpt(m, index) = (struct recipient){
-        .address = keep(m, span_of(rcpt->address)),
-        .orcpt   = keep(m, span_of(rcpt->orcpt)),
-        .index   = index,
-        .state   = RCPT_WAITING,
-        .notify  = rcpt->notify,
+        .address  = keep(m, span_of(rcpt->address)),
+        .more     = keep_both(m, span_of(rcpt->orcpt), span_of(rcpt->data)),
+        .index    = index,
+        .state    = RCPT_WAITING,
+        .notify   = rcpt->notify,
+        .is_local = rcpt->is_local,
     };
     return index;
 }

@@ -11,6 +11,7 @@
 #include "mta/base/table.h"
 #include "mta/mail/envelope.h"
 #include "mta/mail/outcome.h"
+#include <string.h>
 
 struct batch;
 struct flow;
@@ -32,7 +33,7 @@ enum rcpt_wish { RCPT_WISH_NONE, RCPT_WISH_HOLD, RCPT_WISH_CANCEL };
 /* One person to reach.  Its index in the message is its name in the spool, and never changes. */
 struct recipient {
     const char *address;
-    const char *orcpt;         /* "" if none */
+    const char *more;          /* two texts, one behind the NUL of the other: ORCPT, data */
     struct recipient *next;    /* in its batch */
     struct batch *batch;       /* NULL once it waits for nothing more */
     struct attempt_note *last; /* NULL before the first try */
@@ -44,6 +45,7 @@ struct recipient {
     bool is_busy;      /* in a job */
     bool is_late_told; /* a delay report was made */
     bool is_chosen;    /* scratch: by a selector, while a command runs */
+    bool is_local;     /* for ourselves */
 };
 _Static_assert(sizeof(struct recipient) <= RECIPIENT_HOT_BYTES_MAX, "a million in 64 MB");
 
@@ -94,7 +96,11 @@ void message_seal(struct message *m);
 
 static inline struct envelope_rcpt recipient_envelope(const struct recipient *r)
 {
-    return (struct envelope_rcpt){.address = r->address, .orcpt = r->orcpt, .notify = r->notify};
+    return (struct envelope_rcpt){.address  = r->address,
+                                  .orcpt    = r->more,
+                                  .notify   = r->notify,
+                                  .is_local = r->is_local,
+                                  .data     = r->more + strlen(r->more) + 1};
 }
 
 static inline struct recipient *message_rcpt(const struct message *m, uint32_t index)

@@ -245,7 +245,7 @@ static struct job *make_job(struct queue *q, const struct batch *b)
         job->attempts    = r->attempts < job->attempts ? r->attempts : job->attempts;
         job->rcpts[at++] = (struct job_rcpt){
             .recipient = r,
-            .envelope  = {.address = r->address, .orcpt = r->orcpt, .notify = r->notify},
+            .envelope  = recipient_envelope(r),
         };
     }
     return job;

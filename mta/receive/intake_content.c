@@ -7,6 +7,7 @@
  * what is beyond that is compared with the post's own content as it comes, and kept nowhere,
  * because it is there already.  If it turns out to differ, it is written from there.
  */
+#include "mta/base/bytes.h"
 #include "mta/base/fault.h"
 #include "mta/mail/date.h"
 #include "mta/mail/escape.h"
@@ -74,10 +75,15 @@ static void add_text(struct digest *digest, const char *text)
 static void add_envelope(struct digest *digest, const struct intake_mail *mail)
 {
     const struct envelope *envelope = &mail->message->envelope;
-    const char options[]            = {(char)envelope->ret, mail->is_8bit_asked, mail->asks_utf8};
+    const char options[]            = {(char)envelope->ret, mail->is_8bit_asked, mail->asks_utf8,
+                                       (char)envelope->merge};
+    char list_id[sizeof envelope->list_id];
+    bytes_put32(list_id, envelope->list_id);
     add_text(digest, envelope->sender);
     add_text(digest, envelope->envid);
+    add_text(digest, envelope->verp);
     digest_add(digest, span_make(options, sizeof options));
+    digest_add(digest, span_make(list_id, sizeof list_id));
     add_text(digest, mail->ip);
     add_text(digest, mail->protocol);
     add_text(digest, mail->tls);

@@ -108,8 +108,8 @@ static void what_differs_in_anything_is_a_mail_of_its_own(void **state)
     static char other[sizeof post], without[] = "From: a@x.test\r\n\r\nbody\r\n";
     memcpy(other, post, sizeof post);
     other[sizeof post - 4] = 'Y';
-    struct like base       = likes(), all[9];
-    for (size_t i = 0; i < 9; i++)
+    struct like base       = likes(), all[12];
+    for (size_t i = 0; i < 12; i++)
         all[i] = base;
     all[0].envelope.sender     = "other@x.test";
     all[1].envelope.envid      = "QQ314159";
@@ -120,8 +120,11 @@ static void what_differs_in_anything_is_a_mail_of_its_own(void **state)
     all[6].trace.protocol      = "ESMTPS";
     all[7].content             = span_of(other);
     all[8].content             = span_first(base.content, base.content.len - 2);
-    struct message *m          = hand_over(&base, 0, 1);
-    for (unsigned i = 0; i < 9; i++)
+    all[9].envelope.merge      = MERGE_ALL;
+    all[10].envelope.list_id   = 7;
+    memcpy(all[11].envelope.verp, "+=", sizeof all[11].envelope.verp);
+    struct message *m = hand_over(&base, 0, 1);
+    for (unsigned i = 0; i < 12; i++)
         assert_ptr_not_equal(hand_over(&all[i], 1 + i, 1), m);
     assert_int_equal(world.spool.joins, 0);
     assert_ptr_equal(hand_over(&base, 20, 1), m);

@@ -31,10 +31,39 @@ static void a_message_owns_its_texts(void **state)
     assert_string_equal(m->envelope.sender, "s@s.example");
     assert_int_equal(m->envelope.ret, RET_HDRS);
     assert_string_equal(m->rcpts[0].address, "u@a.example");
-    assert_string_equal(m->rcpts[0].orcpt, "");
+    assert_string_equal(recipient_envelope(&m->rcpts[0]).orcpt, "");
     assert_int_equal(m->rcpts[0].notify, NOTIFY_DELAY);
     assert_string_equal(m->flow_name, "weekly");
     assert_string_equal(m->message_id, "x@y");
+    message_free(m);
+}
+
+static void a_recipient_may_carry_more_than_an_address(void **state)
+{
+    (void)state;
+    struct message *m           = a_message("s@s.example");
+    struct envelope_rcpt full   = {.address  = "u@a.example",
+                                   .orcpt    = "rfc822;u",
+                                   .notify   = NOTIFY_DELAY,
+                                   .is_local = true,
+                                   .data     = "id=42&name=Ann%20Lee"};
+    struct envelope_rcpt plain  = {.address = "v@a.example", .orcpt = ""};
+    struct envelope_rcpt merged = {.address = "w@a.example", .orcpt = "", .data = "id=7"};
+    (void)message_add_rcpt(m, &full);
+    (void)message_add_rcpt(m, &plain);
+    (void)message_add_rcpt(m, &merged);
+    full = recipient_envelope(message_rcpt(m, 0));
+    assert_string_equal(full.orcpt, "rfc822;u");
+    assert_string_equal(full.data, "id=42&name=Ann%20Lee");
+    assert_int_equal(full.notify, NOTIFY_DELAY);
+    assert_true(full.is_local);
+    plain = recipient_envelope(message_rcpt(m, 1));
+    assert_string_equal(plain.orcpt, "");
+    assert_string_equal(plain.data, "");
+    assert_false(plain.is_local);
+    merged = recipient_envelope(message_rcpt(m, 2));
+    assert_string_equal(merged.orcpt, "");
+    assert_string_equal(merged.data, "id=7");
     message_free(m);
 }
 
@@ -166,6 +195,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_message_owns_its_texts),
+        cmocka_unit_test(a_recipient_may_carry_more_than_an_address),
         cmocka_unit_test(recipients_keep_their_index),
         cmocka_unit_test(a_recipient_costs_little_beside_its_address),
         cmocka_unit_test(notes_are_shared_and_freed_with_the_last_holder),
