@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fuzzes address, domain and xtext.  Oracle: what is taken is safe to stand in a command line, is
- * taken again as itself, and falls into its parts.
+ * Fuzzes address, addresses, domain and xtext.  Oracle: what is taken is safe to stand in a command
+ * line, is taken again as itself, and falls into its parts.
  */
 #include "mta/base/fault.h"
 #include "mta/mail/address.h"
+#include "mta/mail/addresses.h"
 #include "mta/mail/domain.h"
 #include "mta/mail/escape.h"
 #include "mta/mail/xtext.h"
@@ -31,6 +32,17 @@ static void check_parse(struct span text, bool utf8)
     struct address a;
     if (address_parse(text, utf8, &a) == NULL)
         check_mailbox(&a, utf8);
+}
+
+static void check_list(struct span list)
+{
+    struct mailbox_entry entry;
+    for (size_t left = list.len; addresses_next(&list, &entry); left = list.len) {
+        must(list.len < left || left == 0);
+        must((entry.error == NULL) == (entry.address.len > 0));
+        if (entry.error == NULL)
+            check_mailbox(&entry.address, true);
+    }
 }
 
 static void check_path(struct span text, unsigned allowed)
@@ -88,6 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_path(text, allowed);
     check_parse(text, false);
     check_parse(text, true);
+    check_list(text);
     check_domain(text);
     check_xtext(text);
     return 0;
