@@ -23,7 +23,10 @@ enum {
 static bool take_jobs_home(struct engine *e)
 {
     struct list jobs = {0}, *node;
+    struct job *local;
     mailbox_drain(e->home, &jobs);
+    while ((local = local_take(&e->local)) != NULL)
+        list_push(&jobs, &local->link);
     bool has_some = !list_is_empty(&jobs);
     while ((node = list_take(&jobs)) != NULL) {
         must(e->jobs_out > 0);
@@ -202,8 +205,11 @@ static void give_jobs(struct engine *e)
         return;
     while ((job = queue_next_job(e->queue, e->now_ms)) != NULL) {
         must(job->shard < e->shard_count);
-        list_push(&e->shards[job->shard].jobs, &job->link);
         e->jobs_out++;
+        if (job->target->is_local)
+            local_give(&e->local, job);
+        else
+            list_push(&e->shards[job->shard].jobs, &job->link);
     }
     for (unsigned i = 0; i < e->shard_count; i++)
         if (!list_is_empty(&e->shards[i].jobs))
@@ -313,6 +319,7 @@ static uint64_t engine_turn(void *owner, uint64_t now_ms)
     engine_take_orders(e);
     take_connections(e);
     keep_earlier(&next, turn_shard(e));
+    keep_earlier(&next, local_turn(&e->local, now_ms, e->wall_ms));
     (void)take_jobs_home(e);
     take_commits(e);
     keep_earlier(&next, receive_turn(e->receive, now_ms, e->wall_ms));
@@ -326,7 +333,7 @@ static uint64_t engine_turn(void *owner, uint64_t now_ms)
     give_jobs(e);
     engine_take_facts(e);
     keep_earlier(&next, turn_shard(e));
-    if (e->has_inner_shard && take_jobs_home(e))
+    if (take_jobs_home(e))
         next = now_ms;                            /* others may start in their place */
     keep_earlier(&next, queue_next_ms(e->queue)); /* jobs and reports have set clocks */
     keep_earlier(&next, turn_spool(e));
@@ -451,7 +458,9 @@ struct engine *engine_open(const struct engine_options *options, struct buf *err
     if (count == 0)
         count = cores < 8 ? cores : 8;
     must(count > 0 && count <= ENGINE_SHARDS_MAX);
-    e->settings = settings_new((struct config *)options->config, count);
+    e->settings               = settings_new((struct config *)options->config, count);
+    e->settings->receive.sink = e->sink = options->sink;
+    local_init(&e->local, options->taker);
     if (options->segment_bytes > 0)
         e->settings->spool.segment_bytes = options->segment_bytes;
     event_log_init(&e->log, options->config->log_format, options->config->log_level);
@@ -481,6 +490,7 @@ static void close_shards(struct engine *e)
     for (unsigned i = 0; i < e->shard_count; i++)
         if (e->shards[i].thread != NULL)
             thread_join(e->shards[i].thread);
+    local_stop(&e->local);
     take_jobs_home(e);
     for (unsigned i = 0; i < e->shard_count; i++)
         shard_close(e->shards[i].shard);

@@ -8,6 +8,8 @@
 #include "mta/control/config.h"
 
 struct engine;
+struct local_taker;
+struct sink;
 
 struct engine_options {
     const struct config *config; /* taken over */
@@ -17,6 +19,8 @@ struct engine_options {
     int log_fd;          /* where events go; -1: they gather, engine_log() */
     uint64_t
         segment_bytes; /* of the spool; 0: the default.  Small ones turn over often: for tests */
+    const struct sink *sink;         /* mail for ourselves: who knows the addresses, who takes it */
+    const struct local_taker *taker; /* NULL: nobody; borrowed */
 };
 
 /* NULL and sentences in 'error'. */

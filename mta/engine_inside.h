@@ -5,6 +5,7 @@
 #include "mta/control/control.h"
 #include "mta/deliver/shard.h"
 #include "mta/engine.h"
+#include "mta/local.h"
 #include "mta/settings.h"
 #include "mta/sys/loop.h"
 #include "mta/sys/mailbox.h"
@@ -45,6 +46,8 @@ struct engine {
     struct receive *receive;
     struct reports *reports;
     struct control *control;
+    struct local local;
+    const struct sink *sink;
 
     struct mailbox *home, *orders_home;
     struct engine_shard shards[ENGINE_SHARDS_MAX];

@@ -135,6 +135,7 @@ static bool reload(struct engine *e, struct buf *said)
     config_restart_keys(e->settings->config, fresh, &restart);
     keep_fixed(fresh, e->settings->config);
     struct settings *settings = settings_new(fresh, e->shard_count);
+    settings->receive.sink    = e->sink;
     bool is_good              = receive_set_settings(e->receive, &settings->receive, said) == OK;
     if (is_good) {
         use_settings(e, settings);

@@ -65,8 +65,23 @@ static const struct router_route *static_route(const struct router *router, cons
     return NULL;
 }
 
+/* Ourselves: not even the operator's routes lead elsewhere. */
+static void tell_local(struct router *router, uint64_t now_ms)
+{
+    struct queue_route route = {
+        .is_found   = true,
+        .target     = {.key = "local", .name = "local", .is_local = true},
+        .expires_ms = now_ms + ROUTE_STATIC_MS
+    };
+    queue_route(router->queue, span_of(QUEUE_LOCAL_DOMAIN), &route, now_ms);
+}
+
 static void ask(struct router *router, const char *domain, uint64_t now_ms)
 {
+    if (strcmp(domain, QUEUE_LOCAL_DOMAIN) == 0) {
+        tell_local(router, now_ms);
+        return;
+    }
     const struct router_route *fixed = static_route(router, domain);
     if (fixed != NULL) {
         struct queue_route route = {

@@ -35,6 +35,7 @@ struct site_target {
     size_t host_count;
     bool is_mx; /* found by MX: protection against private addresses applies */
     bool is_lmtp;
+    bool is_local; /* ourselves: no hosts, and no shard gets its jobs (mta/local.h) */
     bool is_tls_implicit;
     enum policy_tls tls;         /* of a route; a site found by MX has that of its limits */
     const char *user, *password; /* AUTH at a smarthost; NULL: none */

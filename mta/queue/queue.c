@@ -5,7 +5,6 @@
  */
 #include "mta/base/fault.h"
 #include "mta/base/mem.h"
-#include "mta/mail/address.h"
 #include "mta/queue/queue_inside.h"
 #include <string.h>
 
@@ -113,7 +112,7 @@ static bool fits(const struct batch *b, const struct message *m, const struct re
 /* Returns whether that takes another batch. */
 static bool gather(struct queue *q, struct message *m, struct recipient *r, uint64_t due_in_ms)
 {
-    struct domain *d = route_domain(q, address_domain(span_of(r->address)));
+    struct domain *d = route_domain_of(q, r);
     bool is_new      = !fits(d->gathering, m, r, due_in_ms);
     if (is_new) {
         d->gathering          = place_new(q, m, d);
@@ -219,7 +218,7 @@ static struct batch *find_growing(const struct domain *d, const struct message *
 
 static void join(struct queue *q, struct message *m, struct recipient *r)
 {
-    struct domain *d = route_domain(q, address_domain(span_of(r->address)));
+    struct domain *d = route_domain_of(q, r);
     struct batch *b  = find_growing(d, m);
     if (b != NULL) {
         list_move(&d->batches, &b->in_domain); /* the next is as quick to find it */

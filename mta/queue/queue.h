@@ -53,6 +53,9 @@ void queue_close_message(struct queue *q, struct message *m, uint64_t now_ms);
 
 /* --- routes --- */
 
+/* The domain of recipients that are for ourselves: no name can be that. */
+#define QUEUE_LOCAL_DOMAIN ".local"
+
 /* The next domain (lower-case A-labels, or a literal) whose route must be found, asked once each;
  * false when none. */
 bool queue_next_unrouted(struct queue *q, char domain[256]);

@@ -98,7 +98,7 @@ static void come_back(struct homecoming *h, struct recipient *r)
 
 static void deliver(struct homecoming *h, const struct job_rcpt *jr)
 {
-    bool is_duty_ours = jr->is_relayed || h->job->target->is_lmtp;
+    bool is_duty_ours = jr->is_relayed || h->job->target->is_lmtp || h->job->target->is_local;
     h->site->delivered++;
     recipient_count_attempt(jr->recipient);
     tell(h, jr->recipient,

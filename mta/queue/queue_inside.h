@@ -97,6 +97,8 @@ void linger_end_due(struct queue *q);
 /* --- route --- */
 
 struct domain *route_domain(struct queue *q, struct span name);
+/* Where its mail waits: its address' domain, or QUEUE_LOCAL_DOMAIN. */
+struct domain *route_domain_of(struct queue *q, const struct recipient *r);
 /* Its route must be found before its mail can go on. */
 void route_want(struct queue *q, struct domain *d);
 /* The route has expired: what is ready goes back to unrouted. */

@@ -4,6 +4,7 @@
  * route is never used after it has expired, and mail that has stood at a site for too long comes
  * back to be routed when its turn comes (queue_dispatch.c).
  */
+#include "mta/mail/address.h"
 #include "mta/queue/queue_inside.h"
 #include <string.h>
 
@@ -20,6 +21,12 @@ struct domain *route_domain(struct queue *q, struct span name)
     struct domain *d = domain_new(key);
     table_insert(&q->domains, &d->by_name, span_make(d->name, key.len));
     return d;
+}
+
+struct domain *route_domain_of(struct queue *q, const struct recipient *r)
+{
+    return route_domain(q, r->is_local ? span_of(QUEUE_LOCAL_DOMAIN)
+                                       : address_domain(span_of(r->address)));
 }
 
 void route_want(struct queue *q, struct domain *d)

@@ -108,9 +108,10 @@ static bool has_host(const struct site_target *t, const struct site_host *host)
 
 bool site_target_equals(const struct site_target *a, const struct site_target *b)
 {
-    if (a->is_mx != b->is_mx || a->is_lmtp != b->is_lmtp || a->tls != b->tls ||
-        a->is_tls_implicit != b->is_tls_implicit || a->host_count != b->host_count ||
-        !text_equals(a->user, b->user) || !text_equals(a->password, b->password))
+    if (a->is_mx != b->is_mx || a->is_lmtp != b->is_lmtp || a->is_local != b->is_local ||
+        a->tls != b->tls || a->is_tls_implicit != b->is_tls_implicit ||
+        a->host_count != b->host_count || !text_equals(a->user, b->user) ||
+        !text_equals(a->password, b->password))
         return false;
     for (size_t i = 0; i < a->host_count; i++)
         if (!has_host(b, &a->hosts[i]))
@@ -135,9 +136,17 @@ static bool rule_matches(const struct site_rule *rule, const struct site_target 
     return any_matches(rule->match_domain, domain);
 }
 
+/* What operators say of sites is not meant for us. */
+static const struct site_rule local_rule = {
+    .name   = "local",
+    .limits = {.connections = 20, .recipients_per_transaction = 100},
+};
+
 const struct site_rule *site_rule_of(const struct queue_policy *policy,
                                      const struct site_target *target, struct span domain)
 {
+    if (target->is_local)
+        return &local_rule;
     for (size_t i = 1; i < policy->rule_count; i++)
         if (rule_matches(&policy->rules[i], target, domain))
             return &policy->rules[i];

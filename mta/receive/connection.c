@@ -134,13 +134,44 @@ static void on_mail(struct connection *c)
     smtp_server_answer(&c->smtp, 250, "2.1.0", "sender ok");
 }
 
+static void refuse_rcpt(struct connection *c, const struct sink_answer *no)
+{
+    receive_log_refused(c->receive, c->ip, intake_sender(c->mail), c->smtp.rcpt.address.text,
+                        no->code, no->text);
+    smtp_server_answer(&c->smtp, no->code, no->enhanced, no->text);
+}
+
+static enum sink_verdict ask_sink(struct connection *c, struct sink_answer *answer)
+{
+    const struct sink *sink = c->receive->settings->sink;
+    struct sink_query query = {.rcpt       = &c->smtp.rcpt.address,
+                               .sender     = intake_sender(c->mail),
+                               .role       = RECEIVE_RELAY,
+                               .user       = "",
+                               .is_trusted = true};
+    *answer                 = (struct sink_answer){0};
+    return sink == NULL ? SINK_NOT_MINE : sink->ask(sink->owner, &query, answer);
+}
+
 /* No look-up: whatever is wrong with the domain or mailbox comes back as a report. */
 static void on_rcpt(struct connection *c)
 {
-    const struct smtp_server_rcpt *rcpt = &c->smtp.rcpt;
-    struct envelope_rcpt envelope       = {
-              .address = rcpt->address.text, .orcpt = rcpt->orcpt, .notify = rcpt->notify};
+    static const struct sink_answer refused  = {550, "5.1.1", "no such address here", NULL};
+    static const struct sink_answer deferred = {450, "4.3.0", "not now, try again later", NULL};
+    const struct smtp_server_rcpt *rcpt      = &c->smtp.rcpt;
+    struct sink_answer answer;
     must(c->mail != NULL);
+    enum sink_verdict verdict = ask_sink(c, &answer);
+    if (verdict == SINK_REFUSE || verdict == SINK_DEFER) {
+        const struct sink_answer *ours = verdict == SINK_REFUSE ? &refused : &deferred;
+        refuse_rcpt(c, answer.code == 0 ? ours : &answer);
+        return;
+    }
+    struct envelope_rcpt envelope = {.address  = rcpt->address.text,
+                                     .orcpt    = rcpt->orcpt,
+                                     .notify   = rcpt->notify,
+                                     .is_local = verdict == SINK_TAKE,
+                                     .data     = answer.data};
     intake_rcpt(c->mail, &envelope);
     smtp_server_answer(&c->smtp, 250, "2.1.5", "recipient ok");
 }

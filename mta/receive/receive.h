@@ -9,6 +9,7 @@
  */
 #pragma once
 #include "mta/receive/intake.h"
+#include "mta/receive/sink.h"
 #include "mta/sys/net.h"
 
 struct loop;
@@ -29,6 +30,7 @@ struct receive_settings {
     struct net_prefix relay_from[RECEIVE_PREFIXES_MAX];
     size_t relay_from_count;
     const char *certificate, *key; /* NULL: no STARTTLS */
+    const struct sink *sink;       /* who takes mail among ourselves; NULL: nobody */
 };
 
 struct receive *receive_open(struct loop *loop, struct intake *intake, struct event_log *log,

@@ -406,6 +406,66 @@ static void a_mail_is_answered_when_the_disk_has_it(void **state)
     assert_int_equal(connection_count(), 0);
 }
 
+/* --- mail for ourselves --- */
+
+static struct sink_query asked;
+static char asked_rcpt[ADDRESS_BYTES_MAX + 1], asked_sender[64];
+
+static enum sink_verdict ask(void *owner, const struct sink_query *query,
+                             struct sink_answer *answer)
+{
+    must(owner == &asked);
+    asked = *query;
+    (void)snprintf(asked_rcpt, sizeof asked_rcpt, "%s", query->rcpt->text);
+    (void)snprintf(asked_sender, sizeof asked_sender, "%s", query->sender);
+    switch (query->rcpt->text[0]) {
+    case 't':
+        answer->data = "user=ann";
+        return SINK_TAKE;
+    case 'r':
+        return SINK_REFUSE;
+    case 'p':
+        *answer = (struct sink_answer){553, "5.7.2", "you may not post here", NULL};
+        return SINK_REFUSE;
+    case 'd':
+        return SINK_DEFER;
+    default:
+        return SINK_NOT_MINE;
+    }
+}
+
+static const struct sink sink = {.owner = &asked, .ask = ask};
+
+static void a_sink_is_asked_for_each_recipient(void **state)
+{
+    (void)state;
+    settings.sink      = &sink;
+    struct net_conn *c = greeted();
+    say(c, "MAIL FROM:<s@x.test>\r\nRCPT TO:<take@l.test>\r\nRCPT TO:<refuse@l.test>\r\n"
+           "RCPT TO:<post@l.test>\r\nRCPT TO:<defer@l.test>\r\nRCPT TO:<u@a.example>\r\n");
+    expect(c, "250 2.1.0 sender ok\r\n"
+              "250 2.1.5 recipient ok\r\n"
+              "550 5.1.1 no such address here\r\n"
+              "553 5.7.2 you may not post here\r\n"
+              "450 4.3.0 not now, try again later\r\n"
+              "250 2.1.5 recipient ok\r\n");
+    assert_string_equal(asked_rcpt, "u@a.example");
+    assert_string_equal(asked_sender, "s@x.test");
+    assert_int_equal(asked.role, RECEIVE_RELAY);
+    assert_true(asked.is_trusted);
+    say(c, "DATA\r\n");
+    say(c, "hi\r\n.\r\n");
+    sync_disk(OK);
+    expect_codes(c, "354 250");
+    struct message *m = only_message();
+    assert_int_equal(m->rcpt_count, 2);
+    assert_true(m->rcpts[0].is_local);
+    assert_string_equal(recipient_envelope(&m->rcpts[0]).data, "user=ann");
+    assert_false(m->rcpts[1].is_local);
+    assert_string_equal(recipient_envelope(&m->rcpts[1]).data, "");
+    assert_true(fixture_logged(&world, "\"to\":\"post@l.test\",\"code\":553"));
+}
+
 static void pipelined_commands_are_answered_in_order(void **state)
 {
     (void)state;
@@ -1122,6 +1182,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_mail_is_answered_when_the_disk_has_it),
+        TEST(a_sink_is_asked_for_each_recipient),
         TEST(pipelined_commands_are_answered_in_order),
         TEST(bytes_may_come_one_by_one),
         TEST(chunks_make_one_message),
