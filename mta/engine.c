@@ -15,6 +15,7 @@ enum {
     RECOVERED_MESSAGE_COST = 8,    /* what a message takes beside them */
     LOG_BYTES_KEPT         = 1 << 20,
     MEMORY_KEPT_BYTES      = 64 << 20, /* a queue that never held more is not worth a call */
+    LONG_TURN_LINE_MS      = 1000,     /* one line in so long, whatever happens */
 };
 
 /* --- the parts of a turn --- */
@@ -309,12 +310,36 @@ static void give_memory_back(struct engine *e)
     e->memory_peak = bytes;
 }
 
-static uint64_t engine_turn(void *owner, uint64_t now_ms)
+static void tell_long_turn(struct engine *e, uint64_t took_ms)
 {
-    struct engine *e = owner;
-    e->now_ms        = now_ms;
-    e->wall_ms       = loop_wall_ms(e->loop);
-    uint64_t next    = router_turn(e->router, now_ms);
+    if (e->now_ms < e->long_turn_due_ms)
+        return;
+    event_begin(&e->log, EVENT_LONG_TURN, e->wall_ms);
+    event_number(&e->log, "took_ms", took_ms);
+    event_number(&e->log, "turns", e->long_turns.count - e->long_turns_told);
+    event_end(&e->log);
+    e->long_turns_told  = e->long_turns.count;
+    e->long_turn_due_ms = e->now_ms + LONG_TURN_LINE_MS;
+}
+
+/* Everybody had to wait.  Returns whether it was one. */
+static bool note_long_turn(struct engine *e)
+{
+    struct long_turns *turns = &e->long_turns;
+    uint64_t took_ms         = loop_turn_ms(e->loop);
+    if (took_ms <= LONG_TURN_MS)
+        return false;
+    turns->count++;
+    turns->longest_ms = took_ms > turns->longest_ms ? took_ms : turns->longest_ms;
+    tell_long_turn(e, took_ms);
+    return true;
+}
+
+static uint64_t work(struct engine *e, uint64_t now_ms)
+{
+    e->now_ms     = now_ms;
+    e->wall_ms    = loop_wall_ms(e->loop);
+    uint64_t next = router_turn(e->router, now_ms);
     engine_take_signals(e);
     engine_take_orders(e);
     take_connections(e);
@@ -341,6 +366,13 @@ static uint64_t engine_turn(void *owner, uint64_t now_ms)
     flush_log(e);
     give_memory_back(e);
     return next;
+}
+
+static uint64_t engine_turn(void *owner, uint64_t now_ms)
+{
+    struct engine *e = owner;
+    uint64_t next    = work(e, now_ms);
+    return note_long_turn(e) ? now_ms : next; /* the line is written with the next turn */
 }
 
 /* --- its life --- */
@@ -400,6 +432,7 @@ static bool open_control(struct engine *e, struct buf *error)
         .shards          = shards,
         .shard_count     = e->shard_count,
         .config          = e->settings->config,
+        .long_turns      = &e->long_turns,
         .started_wall_ms = loop_wall_ms(e->loop),
     };
     e->control = control_open(&world, e->settings->config->control, error);

@@ -58,6 +58,8 @@ struct engine {
     uint64_t stop_at_ms;      /* when the phase goes on, whatever is still underway */
     size_t jobs_out;
     size_t memory_peak; /* of the queue, since memory was given back */
+    struct long_turns long_turns;
+    uint64_t long_turns_told, long_turn_due_ms;
     bool has_recovered;
     int exit_code;
 };

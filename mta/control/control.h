@@ -19,6 +19,12 @@ struct receive;
 struct shard;
 struct spool;
 
+/* Turns of the engine that kept everybody waiting; see docs/man/mailraced.8. */
+enum { LONG_TURN_MS = 100 };
+struct long_turns {
+    uint64_t count, longest_ms;
+};
+
 /* The first field of whatever owns a conn or listener here: 'unsigned kind'. */
 enum { CONTROL_KIND = 0xc0474017 };
 
@@ -31,6 +37,7 @@ struct control_world {
     struct shard *const *shards;
     unsigned shard_count;
     const struct config *config;
+    const struct long_turns *long_turns;
     uint64_t started_wall_ms;
 };
 

@@ -19,6 +19,7 @@ struct facts {
     struct spool_stats spool;
     struct receive_stats receive;
     struct shard_sum shards;
+    struct long_turns long_turns;
     uint64_t uptime_s;
     bool has_room;
     const char *refusal;
@@ -42,7 +43,7 @@ static void add_shard(struct shard_sum *sum, const struct shard_stats *stats)
 
 static void gather(const struct control_world *world, uint64_t wall_ms, struct facts *f)
 {
-    *f = (struct facts){.has_room = spool_has_room(world->spool)};
+    *f = (struct facts){.has_room = spool_has_room(world->spool), .long_turns = *world->long_turns};
     queue_stats(world->queue, &f->queue);
     spool_stats(world->spool, &f->spool);
     receive_stats(world->receive, &f->receive);
@@ -122,6 +123,8 @@ void overview_json(const struct control_world *world, uint64_t wall_ms, struct b
     field_text(into, "version", MAILRACE_VERSION);
     field_text(into, "hostname", world->config->hostname);
     field_number(into, "uptime_s", f.uptime_s);
+    field_number(into, "long_turns", f.long_turns.count);
+    field_number(into, "longest_turn_ms", f.long_turns.longest_ms);
     put_queue(&f.queue, into);
     put_wire(&f, into);
     put_spool(&f, into);
@@ -175,6 +178,10 @@ void overview_text(const struct control_world *world, uint64_t wall_ms, struct b
                (unsigned long long)f.shards.idle, f.receive.connections);
     say_spool(&f, into);
     buf_printf(into, "memory    about %s for the queue\n", words_size(f.queue.memory_bytes, words));
+    if (f.long_turns.count > 0)
+        buf_printf(into, "slow      %llu turns took more than %d ms, the longest %llu ms\n",
+                   (unsigned long long)f.long_turns.count, LONG_TURN_MS,
+                   (unsigned long long)f.long_turns.longest_ms);
 }
 
 /* --- one message --- */

@@ -41,6 +41,7 @@ enum event_level { EVENT_LEVELS(EVENT_LEVEL_NAME) LEVEL_COUNT };
     X(REPORTED, "reported", INFO)                                                                  \
     X(CONNECTED, "connected", DEBUG)                                                               \
     X(DISCONNECTED, "disconnected", DEBUG)                                                         \
+    X(LONG_TURN, "long_turn", WARNING)                                                             \
     X(WARNED, "warned", WARNING)
 #define EVENT_NAME(id, text, level) EVENT_##id,
 enum event { EVENTS(EVENT_NAME) EVENT_COUNT };

@@ -33,6 +33,9 @@ void loop_stop(struct loop *loop);
 /* Makes a turn happen soon, from any thread; many wakes may become one turn. */
 void loop_wake(struct loop *loop);
 
+/* From inside a turn: how long it has gone on by now, also while others had the processor. */
+uint64_t loop_turn_ms(const struct loop *loop);
+
 /* The monotonic time at the start of this turn. */
 uint64_t loop_now_ms(const struct loop *loop);
 /* The wall clock at the start of this turn. */

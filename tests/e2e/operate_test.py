@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: MIT
 """What an operator does at night: look, hold, release, retry, cancel, reload."""
+import fcntl
 import json
 import os
 import signal
+import socket
 import subprocess
+import threading
+import time
 from rig import Rig, expect, main, program, wait_for
 
 DEAD = "domain a.example dead\ndomain b.example\n"
@@ -124,6 +128,32 @@ def test_the_log_can_be_text():
     with Rig(config="log: {format: text}") as rig:
         rig.send("list@lists.test", ["user@a.example"])
         wait_for(lambda: " delivered " in rig.log_text(), "a delivered line")
+
+
+def test_a_turn_that_kept_everybody_waiting_is_told():
+    """Nobody reads the log for a while: the write of one turn has to wait."""
+    with Rig(config="log: {level: debug}", start=False) as rig:
+        reading, writing = os.pipe()
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+        rig.log_file = os.fdopen(writing, "wb")
+        rig.daemon = subprocess.Popen([program("mailraced"), "-c", rig.config_path], stderr=writing, stdin=subprocess.DEVNULL)
+        wait_for(rig.is_up, "mailraced to listen")
+        clients = [socket.create_connection(("127.0.0.1", rig.port)) for _ in range(100)]
+        time.sleep(0.3)
+        threading.Thread(target=copy, args=(reading, rig.log_path), daemon=True).start()
+        row = wait_for(lambda: rig.events("long_turn"), "the long turn")[0]
+        expect(row["took_ms"] > 100 and row["turns"] >= 1, row)
+        status = rig.status()
+        expect(status["long_turns"] >= 1 and status["longest_turn_ms"] >= row["took_ms"], status)
+        expect("slow" in rig.mailrace("status").stdout, "status for people")
+        for client in clients:
+            client.close()
+
+
+def copy(reading, path):
+    with open(path, "ab", buffering=0) as log:
+        for piece in iter(lambda: os.read(reading, 4096), b""):
+            log.write(piece)
 
 
 def test_watch_ends_when_the_message_does():

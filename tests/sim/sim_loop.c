@@ -113,6 +113,11 @@ void loop_wake(struct loop *loop)
     loop_note(loop);
 }
 
+uint64_t loop_turn_ms(const struct loop *loop)
+{
+    return clock_now_ms() - loop->now_ms;
+}
+
 uint64_t loop_now_ms(const struct loop *loop)
 {
     return loop->now_ms;
