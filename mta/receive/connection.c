@@ -313,6 +313,8 @@ static bool handle_event(struct connection *c)
     switch (event) {
     case SMTP_EVENT_NONE:
         return false;
+    case SMTP_EVENT_AUTH:
+        must(false); /* no listener offers it */
     case SMTP_EVENT_MAIL:
         on_mail(c);
         return true;
@@ -489,8 +491,7 @@ void connection_go_on(struct connection *c)
         return;
     if (is_lagging(c) && !list_is_linked(&c->in_waiting))
         list_push(&c->receive->waiting, &c->in_waiting);
-    if (!smtp_server_in_transaction(&c->smtp))
-        smtp_server_release(&c->smtp); /* an idle client costs little; it grows again */
+    smtp_server_rest(&c->smtp);
     wire_want_read(&c->wire, !holds_something(c) && !must_wait(c));
     arm(c);
 }

@@ -18,7 +18,7 @@ enum { ROOM_BYTES = 2048 };
 #define TO(phase) (1U << SMTP_SERVER_##phase)
 static const unsigned may_follow[SMTP_SERVER_PHASES] = {
     [SMTP_SERVER_GREETING] = TO(IDLE) | TO(SWALLOW) | TO(CLOSING),
-    [SMTP_SERVER_IDLE]     = TO(MAIL) | TO(SWALLOW) | TO(TLS) | TO(CLOSING),
+    [SMTP_SERVER_IDLE]     = TO(MAIL) | TO(SWALLOW) | TO(AUTH) | TO(TLS) | TO(CLOSING),
     [SMTP_SERVER_MAIL]     = TO(RCPT) | TO(SWALLOW) | TO(IDLE) | TO(TLS) | TO(CLOSING),
     [SMTP_SERVER_RCPT] =
         TO(DATA) | TO(CHUNK) | TO(BDAT) | TO(SWALLOW) | TO(IDLE) | TO(TLS) | TO(CLOSING),
@@ -26,6 +26,7 @@ static const unsigned may_follow[SMTP_SERVER_PHASES] = {
     [SMTP_SERVER_CHUNK]   = TO(BDAT) | TO(SWALLOW) | TO(IDLE) | TO(CLOSING),
     [SMTP_SERVER_BDAT]    = TO(CHUNK) | TO(SWALLOW) | TO(IDLE) | TO(TLS) | TO(CLOSING),
     [SMTP_SERVER_SWALLOW] = TO(GREETING) | TO(IDLE) | TO(CLOSING),
+    [SMTP_SERVER_AUTH]    = TO(IDLE) | TO(CLOSING),
     [SMTP_SERVER_TLS]     = TO(GREETING) | TO(CLOSING),
 };
 
@@ -50,11 +51,20 @@ void smtp_server_init(struct smtp_server *s, const struct smtp_server_config *co
     memset(s, 0, sizeof *s);
     s->config = config;
     buf_init(&s->piece);
+    buf_init(&s->long_line);
 }
 
 void smtp_server_release(struct smtp_server *s)
 {
     buf_release(&s->piece);
+    server_wipe(s->long_line.at, s->long_line.len);
+    buf_release(&s->long_line);
+}
+
+void smtp_server_rest(struct smtp_server *s)
+{
+    if (!smtp_server_in_transaction(s) && s->long_line.len == 0)
+        smtp_server_release(s);
 }
 
 void server_put(struct smtp_server *s, const char *format, ...)
@@ -222,6 +232,8 @@ static enum smtp_server_phase after_answer(struct smtp_server *s, enum smtp_even
 {
     if (asked == SMTP_EVENT_END)
         return after_end(s, is_taken);
+    if (asked == SMTP_EVENT_AUTH)
+        return server_after_auth(s, is_taken);
     if (!is_taken)
         return s->phase;
     if (asked == SMTP_EVENT_MAIL)
@@ -233,7 +245,8 @@ static enum smtp_server_phase after_answer(struct smtp_server *s, enum smtp_even
 void smtp_server_answer(struct smtp_server *s, int code, const char *enhanced, const char *text)
 {
     enum smtp_event asked = s->event;
-    must(asked == SMTP_EVENT_MAIL || asked == SMTP_EVENT_RCPT || asked == SMTP_EVENT_END);
+    must(asked == SMTP_EVENT_AUTH || asked == SMTP_EVENT_MAIL || asked == SMTP_EVENT_RCPT ||
+         asked == SMTP_EVENT_END);
     s->event = SMTP_EVENT_NONE;
     server_reply(s, code, enhanced, text);
     server_enter(s, after_answer(s, asked, code / 100 == 2));
@@ -267,7 +280,7 @@ void smtp_server_secured(struct smtp_server *s)
 {
     must(s->phase == SMTP_SERVER_TLS);
     s->is_secured = true;
-    s->is_esmtp   = false;
+    s->is_esmtp = s->is_authenticated = false;
     s->must_wait = s->needs_rset = false;
     s->helo[0]                   = '\0';
     server_reset(s);

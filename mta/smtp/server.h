@@ -27,21 +27,27 @@
 #include "mta/smtp/ext.h"
 
 enum {
-    SMTP_SERVER_LINE_BYTES_MAX = 512,  /* RFC 5321 4.5.3.1.4 */
-    SMTP_SERVER_PATH_BYTES_MAX = 2048, /* MAIL and RCPT with parameters (RFC 3461 5.4: 1036) */
+    SMTP_SERVER_LINE_BYTES_MAX = 512,   /* RFC 5321 4.5.3.1.4 */
+    SMTP_SERVER_PATH_BYTES_MAX = 2048,  /* MAIL and RCPT with parameters (RFC 3461 5.4: 1036) */
+    SMTP_SERVER_AUTH_BYTES_MAX = 12288, /* AUTH and the lines of its exchange (RFC 4954 4) */
     SMTP_SERVER_OUTPUT_BYTES =
         4096, /* replies not written yet; input waits when it is nearly full */
-    SMTP_SERVER_CHUNKS_MAX   = 1000, /* BDATs in a transaction (security.md A20) */
-    SMTP_SERVER_NAME_BYTES   = 256,  /* of HELO that is kept, with a NUL */
-    SMTP_SERVER_TEXT_BYTES   = 200,  /* of a reply's text that is said, with a NUL */
-    SMTP_SERVER_STATUS_BYTES = 12,   /* an enhanced status code and its NUL */
+    SMTP_SERVER_CHUNKS_MAX          = 1000, /* BDATs in a transaction (security.md A20) */
+    SMTP_SERVER_NAME_BYTES          = 256,  /* of HELO that is kept, with a NUL */
+    SMTP_SERVER_TEXT_BYTES          = 200,  /* of a reply's text that is said, with a NUL */
+    SMTP_SERVER_STATUS_BYTES        = 12,   /* an enhanced status code and its NUL */
+    SMTP_SERVER_MECHANISM_BYTES     = 21,   /* RFC 4422 3.1: 20, and a NUL */
+    SMTP_SERVER_CHALLENGE_BYTES_MAX = 1024, /* in base64 */
 };
 
 /* Borrowed for the server's life. */
 struct smtp_server_config {
     const char *hostname;
-    unsigned offer; /* enum smtp_ext bits; STARTTLS only when a certificate stands ready; AUTH is
-                       never announced */
+    unsigned offer;   /* enum smtp_ext bits; STARTTLS only when a certificate stands ready; AUTH is
+                         announced by 'auth' */
+    const char *auth; /* the mechanisms of AUTH, "PLAIN LOGIN", announced and taken only inside TLS;
+                         NULL: it is not implemented */
+    bool needs_auth;  /* no mail before AUTH (RFC 6409 4.3) */
     uint64_t message_bytes_max; /* in canonical form; 0: no limit */
     unsigned rcpts_max;         /* RCPT commands in a transaction; more get 452 4.5.3 */
     unsigned errors_max; /* between successful transactions (default 10), then 421; RCPT never
@@ -53,6 +59,7 @@ struct smtp_server_config {
 
 enum smtp_event {
     SMTP_EVENT_NONE,  /* feed more, or write output */
+    SMTP_EVENT_AUTH,  /* asks: auth; answer it with smtp_server_challenge() or the verdict */
     SMTP_EVENT_MAIL,  /* asks: mail */
     SMTP_EVENT_RCPT,  /* asks: rcpt */
     SMTP_EVENT_BODY,  /* tells: body, a piece of content in canonical form; then body_taken() */
@@ -62,6 +69,14 @@ enum smtp_event {
     SMTP_EVENT_STARTTLS, /* the 220 is in the output: write it, start the handshake, then
                             smtp_server_secured() */
     SMTP_EVENT_CLOSE,    /* write what output there is, then close */
+};
+
+/* A step of an exchange (RFC 4954 4); it holds until the answer. */
+struct smtp_server_auth {
+    char mechanism[SMTP_SERVER_MECHANISM_BYTES]; /* one of config->auth, as it stands there */
+    bool is_first;        /* the command itself: whatever exchange was before is over */
+    bool has_response;    /* false: AUTH without an initial response */
+    struct span response; /* good base64, maybe empty */
 };
 
 /* The parts of MAIL and RCPT; they hold until the answer.  Texts are "" when not given. */
@@ -88,6 +103,7 @@ enum smtp_server_phase {
     SMTP_SERVER_CHUNK,   /* inside a BDAT */
     SMTP_SERVER_BDAT,    /* between BDATs */
     SMTP_SERVER_SWALLOW, /* content that was refused runs to its end */
+    SMTP_SERVER_AUTH,    /* an exchange: each line is a response */
     SMTP_SERVER_TLS,     /* awaits secured() */
     SMTP_SERVER_CLOSING,
     SMTP_SERVER_PHASES
@@ -104,8 +120,10 @@ struct smtp_server {
     const struct smtp_server_config *config;
     enum smtp_server_phase phase;
     enum smtp_event event; /* read it through smtp_server_event() */
-    bool is_esmtp, is_secured;
+    bool is_esmtp, is_secured, is_authenticated;
     char helo[SMTP_SERVER_NAME_BYTES]; /* as said, escaped; "" before */
+
+    struct smtp_server_auth auth;
 
     /* The transaction; all of it is forgotten in one place, server_reset(). */
     struct smtp_server_mail mail;
@@ -129,11 +147,14 @@ struct smtp_server {
     bool line_is_long;
     size_t line_len, out_len;
     char line[SMTP_SERVER_PATH_BYTES_MAX];
+    struct buf long_line; /* of AUTH, when it does not fit there; owned */
     char out[SMTP_SERVER_OUTPUT_BYTES];
 };
 
 void smtp_server_init(struct smtp_server *s, const struct smtp_server_config *config);
 void smtp_server_release(struct smtp_server *s);
+/* Gives back what an idle connection does not need; it grows again. */
+void smtp_server_rest(struct smtp_server *s);
 
 /* Says 220; or refuses to serve: 421 (busy) or 554 with 'text', then closes. */
 void smtp_server_greet(struct smtp_server *s);
@@ -143,8 +164,8 @@ void smtp_server_turn_away(struct smtp_server *s, int code, const char *text);
  * Takes bytes and returns how many: fewer than given when an event came up or the output is full.
  * Handle that, then call again with the rest. Bytes that come before the greeting was written are
  * an early talker's (A4): the driver must not feed them, but turn the client away with 554.  Bytes
- * behind EHLO, HELO, DATA and STARTTLS that are fed before the reply was written get 554 and CLOSE
- * here: RFC 2920 3.1 wants the client to wait.
+ * behind EHLO, HELO, AUTH, DATA and STARTTLS that are fed before the reply was written get 554 and
+ * CLOSE here: RFC 2920 3.1 wants the client to wait.
  */
 size_t smtp_server_feed(struct smtp_server *s, struct span bytes);
 
@@ -152,10 +173,16 @@ size_t smtp_server_feed(struct smtp_server *s, struct span bytes);
 enum smtp_event smtp_server_event(const struct smtp_server *s);
 void smtp_server_body_taken(struct smtp_server *s);
 /*
- * Answers MAIL, RCPT or END with a code, an enhanced code ("2.1.5") and a text (ASCII, one line).
- * A transaction ends with the answer to END, whatever it is.  421 closes.
+ * Answers AUTH, MAIL, RCPT or END with a code, an enhanced code ("2.1.5") and a text (ASCII, one
+ * line). A transaction ends with the answer to END, whatever it is; an exchange with that to AUTH,
+ * and 2xx means that the client is who it says.  421 closes.
  */
 void smtp_server_answer(struct smtp_server *s, int code, const char *enhanced, const char *text);
+/* Answers AUTH with a challenge in base64 ("": an empty one); the client's response is the next
+ * SMTP_EVENT_AUTH.  The client may also give up: then the exchange is over without a word to the
+ * driver, smtp_server_in_auth() tells. */
+void smtp_server_challenge(struct smtp_server *s, const char *base64);
+bool smtp_server_in_auth(const struct smtp_server *s);
 /* While content streams in: it cannot be kept (451 4.3.0, 452 4.3.1, 552 5.3.4): the rest is
  * swallowed and END answers this by itself. */
 void smtp_server_refuse_content(struct smtp_server *s, int code, const char *enhanced,

@@ -98,6 +98,8 @@ static void put_extension(struct smtp_server *s, unsigned index, char separator)
     else if (index == SMTP_EXT_INDEX_LIMITS)
         server_put(s, "250%cLIMITS RCPTMAX=%u\r\n", separator,
                    rcpts_max < RCPTMAX_MAX ? rcpts_max : RCPTMAX_MAX);
+    else if (index == SMTP_EXT_INDEX_AUTH)
+        server_put(s, "250%cAUTH %s\r\n", separator, s->config->auth);
     else
         server_put(s, "250%c%s\r\n", separator, keyword);
 }
@@ -106,6 +108,8 @@ static enum smtp_server_phase run_ehlo(struct smtp_server *s, struct span args)
 {
     unsigned hidden = SMTP_EXT_AUTH | (s->is_secured ? SMTP_EXT_STARTTLS : 0U);
     unsigned offer  = s->config->offer & ~hidden & ((1U << SMTP_EXT_COUNT) - 1);
+    if (s->is_secured && s->config->auth != NULL)
+        offer |= SMTP_EXT_AUTH;
     hello(s, args, true);
     server_put(s, "250%c%.255s\r\n", offer != 0 ? '-' : ' ', s->config->hostname);
     for (unsigned i = 0; i < SMTP_EXT_COUNT; i++)
@@ -140,7 +144,8 @@ static enum smtp_server_phase run_vrfy(struct smtp_server *s, struct span args)
 static enum smtp_server_phase run_help(struct smtp_server *s, struct span args)
 {
     (void)args;
-    server_reply(s, 214, "2.0.0", "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY STARTTLS QUIT");
+    server_reply(s, 214, "2.0.0",
+                 "EHLO HELO AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY STARTTLS QUIT");
     return s->phase;
 }
 
@@ -186,6 +191,7 @@ static const struct command {
     {"BDAT",     check_fine,            server_run_bdat, 0,                          false},
     {"EHLO",     check_hello,           run_ehlo,        0,                          true },
     {"HELO",     check_hello,           run_helo,        0,                          true },
+    {"AUTH",     server_check_auth,     server_run_auth, SMTP_SERVER_AUTH_BYTES_MAX, false},
     {"RSET",     check_bare,            run_rset,        0,                          true },
     {"NOOP",     check_fine,            run_noop,        0,                          true },
     {"QUIT",     check_bare,            run_quit,        0,                          false},
@@ -195,7 +201,6 @@ static const struct command {
     {"EXPN",     check_not_implemented, run_nothing,     0,                          false},
     {"TURN",     check_not_implemented, run_nothing,     0,                          false},
     {"ETRN",     check_not_implemented, run_nothing,     0,                          false},
-    {"AUTH",     check_not_implemented, run_nothing,     0,                          false},
     {"GET",      check_fine,            run_foreign,     0,                          false},
     {"HEAD",     check_fine,            run_foreign,     0,                          false},
     {"POST",     check_fine,            run_foreign,     0,                          false},
@@ -253,25 +258,68 @@ static enum smtp_server_phase run_stray(struct smtp_server *s)
     return server_close(s, 421, "4.7.0", "closing");
 }
 
-static void end_line(struct smtp_server *s)
+/* What has come of the line. */
+static struct span line_of(const struct smtp_server *s)
 {
-    struct span line = span_make(s->line, s->line_len);
-    bool ends_in_cr  = line.len > 0 && line.at[line.len - 1] == '\r';
-    if (ends_in_cr)
-        line.len--;
-    bool is_stray = span_find(line, '\r') < line.len || span_find(line, '\0') < line.len ||
-                    (s->config->refuses_bare && !ends_in_cr && !s->line_is_long);
-    server_enter(s, is_stray ? run_stray(s) : run_line(s, line));
+    return s->long_line.len > 0 ? buf_span(&s->long_line) : span_make(s->line, s->line_len);
+}
+
+void server_forget_line(struct smtp_server *s, bool is_secret)
+{
+    if (is_secret) {
+        server_wipe(s->line, s->line_len);
+        server_wipe(s->long_line.at, s->long_line.len);
+        buf_release(&s->long_line);
+    }
     s->line_len     = 0;
     s->line_is_long = false;
 }
 
+static enum smtp_server_phase run_any(struct smtp_server *s, struct span line)
+{
+    return s->phase == SMTP_SERVER_AUTH ? server_response(s, line, s->line_is_long)
+                                        : run_line(s, line);
+}
+
+static void end_line(struct smtp_server *s)
+{
+    struct span line = line_of(s);
+    bool ends_in_cr  = line.len > 0 && line.at[line.len - 1] == '\r';
+    bool is_secret   = server_is_of_auth(s, line);
+    if (ends_in_cr)
+        line.len--;
+    bool is_stray = span_find(line, '\r') < line.len || span_find(line, '\0') < line.len ||
+                    (s->config->refuses_bare && !ends_in_cr && !s->line_is_long);
+    server_enter(s, is_stray ? run_stray(s) : run_any(s, line));
+    if (s->event != SMTP_EVENT_AUTH) /* its answer does it: the response is in there */
+        server_forget_line(s, is_secret);
+}
+
+static void gather_long(struct smtp_server *s, struct span bytes)
+{
+    size_t room     = SMTP_SERVER_AUTH_BYTES_MAX - s->long_line.len;
+    s->line_is_long = s->line_is_long || bytes.len > room;
+    buf_put(&s->long_line, span_first(bytes, room));
+}
+
 static void gather(struct smtp_server *s, struct span bytes)
 {
-    struct span kept = span_first(bytes, sizeof s->line - s->line_len);
-    s->line_is_long  = s->line_is_long || kept.len < bytes.len;
+    struct span kept = span_first(bytes, sizeof s->line - s->line_len), over;
+    if (s->long_line.len > 0) {
+        gather_long(s, bytes);
+        return;
+    }
     memcpy(s->line + s->line_len, kept.at, kept.len);
     s->line_len += kept.len;
+    over = span_skip(bytes, kept.len);
+    if (over.len > 0 && server_is_of_auth(s, line_of(s))) {
+        (void)buf_reserve(&s->long_line,
+                          SMTP_SERVER_AUTH_BYTES_MAX); /* it never moves: no copies */
+        buf_put(&s->long_line, line_of(s));
+        gather_long(s, over);
+    } else {
+        s->line_is_long = s->line_is_long || over.len > 0;
+    }
 }
 
 size_t server_line_feed(struct smtp_server *s, struct span bytes)
@@ -279,7 +327,8 @@ size_t server_line_feed(struct smtp_server *s, struct span bytes)
     size_t end  = span_find(bytes, '\n');
     size_t used = end < bytes.len ? end + 1 : end;
     gather(s, span_first(bytes, end));
-    if (s->line_len > 0 && !ascii_is_alpha(s->line[0]) && s->line[0] != '\r') {
+    if (s->phase != SMTP_SERVER_AUTH && s->line_len > 0 && !ascii_is_alpha(s->line[0]) &&
+        s->line[0] != '\r') {
         server_enter(s, run_foreign(s, bytes));
         return bytes.len;
     }

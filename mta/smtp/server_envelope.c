@@ -235,9 +235,13 @@ struct server_no server_check_mail(const struct smtp_server *s, struct span args
 {
     static const struct server_no hello_first = {503, "5.5.1", "say EHLO first"};
     static const struct server_no nested      = {503, "5.5.1", "a transaction is open already"};
+    static const struct server_no auth_first  = {530, "5.7.0", "authentication required"};
+    static const struct server_no tls_first   = {530, "5.7.0", "say STARTTLS first"};
     (void)args;
     if (s->phase == SMTP_SERVER_GREETING)
         return hello_first;
+    if (s->config->needs_auth && !s->is_authenticated)
+        return s->is_secured ? auth_first : tls_first;
     if (s->needs_rset)
         return rset_first;
     return s->phase == SMTP_SERVER_IDLE ? fine : nested;

@@ -4,6 +4,7 @@
  *
  *     server.c           the machine: phases, feeding, events, answers
  *     server_command.c   a line becomes a command: the rows
+ *     server_auth.c      AUTH and the lines of its exchange
  *     server_envelope.c  MAIL and RCPT
  *     server_content.c   DATA, BDAT, and content that is swallowed
  */
@@ -40,6 +41,19 @@ void server_say_goodbye_if_due(struct smtp_server *s);
 
 /* server_command.c */
 size_t server_line_feed(struct smtp_server *s, struct span bytes);
+void server_forget_line(struct smtp_server *s, bool is_secret);
+
+/* server_auth.c */
+server_check_fn server_check_auth;
+server_run_fn server_run_auth;
+/* The line, or as much of it as there is, is of an exchange: it may be long, and hold a secret. */
+bool server_is_of_auth(const struct smtp_server *s, struct span line);
+/* A line of the exchange; 'is_long': it was cut. */
+enum smtp_server_phase server_response(struct smtp_server *s, struct span line, bool is_long);
+/* The exchange is over: the phase that follows. */
+enum smtp_server_phase server_after_auth(struct smtp_server *s, bool is_authenticated);
+/* What may be a password stays nowhere. */
+void server_wipe(void *bytes, size_t len);
 
 /* server_envelope.c */
 server_check_fn server_check_mail, server_check_rcpt;

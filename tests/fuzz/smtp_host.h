@@ -5,6 +5,7 @@
  * are lines of ASCII, and RCPT is never answered in a way that a list manager cannot live with.
  */
 #pragma once
+#include "mta/base/base64.h"
 #include "mta/base/fault.h"
 #include "mta/smtp/server.h"
 #include <string.h>
@@ -70,9 +71,23 @@ static inline bool host_says_yes(struct host *h)
     return h->answers_well || ++h->answers % 5 != 0;
 }
 
+/* What a response may not be was refused before; and nobody is asked before TLS. */
+static inline void host_on_auth(struct host *h)
+{
+    struct smtp_server *s = &h->server;
+    must(s->is_secured && !s->is_authenticated && !smtp_server_in_transaction(s));
+    must(base64_is_good(s->auth.response) && s->auth.response.len < SMTP_SERVER_AUTH_BYTES_MAX);
+    buf_printf(&h->log, "auth %s %d %d %.*s\n", s->auth.mechanism, s->auth.is_first,
+               s->auth.has_response, (int)s->auth.response.len, s->auth.response.at);
+    if (host_says_yes(h))
+        smtp_server_challenge(s, "YQ==");
+    else
+        smtp_server_answer(s, h->answers % 2 == 0 ? 235 : 535, "2.7.0", "auth");
+}
+
 static inline void host_on_mail(struct host *h)
 {
-    must(!h->has_mail);
+    must(!h->has_mail && (!h->config.needs_auth || h->server.is_authenticated));
     h->mails++;
     h->has_mail = host_says_yes(h);
     buf_printf(&h->log, "mail %s\n", h->server.mail.sender.text);
@@ -108,6 +123,9 @@ static inline bool host_serve(struct host *h)
 {
     struct smtp_server *s = &h->server;
     switch (smtp_server_event(s)) {
+    case SMTP_EVENT_AUTH:
+        host_on_auth(h);
+        return true;
     case SMTP_EVENT_MAIL:
         host_on_mail(h);
         return true;

@@ -18,10 +18,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .errors_max        = 10,
         .junk_max          = 10,
         .refuses_bare      = (data[0] & 1) != 0,
+        .auth              = (data[0] & 2) != 0 ? "PLAIN LOGIN SCRAM-SHA-256" : NULL,
+        .needs_auth        = (data[0] & 4) != 0,
     };
     host_init(&whole, &config);
     host_init(&cut, &config);
     host_init(&blast, &config);
+    whole.server.is_secured = cut.server.is_secured = blast.server.is_secured = (data[0] & 8) != 0;
     host_hear(&whole, bytes, SIZE_MAX, true);
     host_hear(&cut, bytes, 1U + data[1] % 16, true);
     host_hear(&blast, bytes, 1U + data[1], false);

@@ -3,10 +3,12 @@
  * Plays tests/golden/server_*.smtp against the SMTP server core, at every chunk size.
  *
  *     O: options   before anything else: strict secured size=N rcpts=N errors=N junk=N hide=KEYWORD
+ *                  auth (PLAIN LOGIN SCRAM-SHA-256) needs-auth
  *     C: text      the client says this line          c: the same, without a line end
  *     S: text      this line goes out next
  *     E: mail ADDRESS [size=N] [8bit] [utf8] [ret=N] [envid=TEXT]      what is asked or told
  *     E: rcpt ADDRESS [notify=N] [orcpt=TEXT]
+ *     E: auth MECHANISM [first] [response=BASE64]      P: base64      it is challenged with this
  *     E: end [bare] [nul] [8bit] | reset | starttls | close
  *     A: code enhanced text      the answer           K: the same, to content that streams in
  *     B: text      the content since the last B: is this
@@ -96,12 +98,21 @@ static void describe_rcpt(const struct smtp_server_rcpt *r, struct buf *into)
         buf_printf(into, " orcpt=%s", r->orcpt);
 }
 
+static void describe_auth(const struct smtp_server_auth *a, struct buf *into)
+{
+    buf_printf(into, "auth %s%s", a->mechanism, a->is_first ? " first" : "");
+    if (a->has_response)
+        buf_printf(into, " response=%.*s", (int)a->response.len, a->response.at);
+}
+
 static void describe(const struct smtp_server *s, struct buf *into)
 {
-    static const char *const names[] = {"none", "mail",  "rcpt",     "body",
+    static const char *const names[] = {"none", "auth",  "mail",     "rcpt", "body",
                                         "end",  "reset", "starttls", "close"};
     enum smtp_event event            = smtp_server_event(s);
-    if (event == SMTP_EVENT_MAIL)
+    if (event == SMTP_EVENT_AUTH)
+        describe_auth(&s->auth, into);
+    else if (event == SMTP_EVENT_MAIL)
         describe_mail(&s->mail, into);
     else if (event == SMTP_EVENT_RCPT)
         describe_rcpt(&s->rcpt, into);
@@ -150,6 +161,14 @@ static bool answer(struct player *p, struct span text, bool is_content)
     return true;
 }
 
+static bool challenge(struct smtp_server *s, struct span text)
+{
+    char base64[256];
+    span_copy_text(text, base64, sizeof base64);
+    smtp_server_challenge(s, base64);
+    return true;
+}
+
 static bool turn_away(struct player *p, struct span text)
 {
     char line[256];
@@ -184,6 +203,12 @@ static bool set_option(struct smtp_server_config *config, struct span option)
     unsigned size                 = 0;
     if (span_is(option, "strict"))
         return config->refuses_bare = true;
+    if (span_is(option, "needs-auth"))
+        return config->needs_auth = true;
+    if (span_is(option, "auth")) {
+        config->auth = "PLAIN LOGIN SCRAM-SHA-256";
+        return true;
+    }
     if (span_starts(option, hide)) {
         config->offer &= ~smtp_ext_bit(span_skip(option, hide.len));
         return true;
@@ -229,6 +254,8 @@ static bool step(struct player *p, char kind, struct span text)
         return answer(p, text, true);
     case 'B':
         return content_is(p, text);
+    case 'P':
+        return challenge(s, text);
     case 'T':
         smtp_server_secured(s);
         return true;
