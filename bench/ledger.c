@@ -97,7 +97,7 @@ const struct letter *ledger_letter(struct ledger *l, struct span id,
     if (letter == NULL) {
         letter          = arena_new(&l->arena, sizeof *letter);
         letter->id      = known->by_id.key;
-        letter->id_hash = known->by_id.hash;
+        letter->id_hash = span_hash(id, ID_SEED);
         letter->next    = known->letters;
         memcpy(letter->sha256, sha256, LEDGER_SHA256_BYTES);
         known->letters = letter;

@@ -54,7 +54,7 @@ static void put(struct list *into, struct list *node, bool at_front)
 void flow_ring_init(struct flow_ring *ring, uint64_t seed)
 {
     *ring = (struct flow_ring){0};
-    table_init(&ring->by_flow, seed);
+    table_init_by_id(&ring->by_flow, seed);
     turns_init(&ring->flows);
 }
 
@@ -62,7 +62,7 @@ void flow_ring_init(struct flow_ring *ring, uint64_t seed)
 
 static void forget_flow(struct site_flow *f)
 {
-    table_remove(&f->ring->by_flow, &f->by_flow);
+    table_remove_id(&f->ring->by_flow, &f->by_flow);
     list_remove(&f->in_ring);
     table_release(&f->by_message);
     mem_free(f);
@@ -85,58 +85,51 @@ void flow_ring_release(struct flow_ring *ring)
 
 static struct site_flow *meet_flow(struct flow_ring *ring, const struct flow *flow, unsigned full)
 {
-    struct span key         = {(const char *)&flow->id, sizeof flow->id};
-    struct table_node *node = table_find(&ring->by_flow, key);
+    struct table_id *node = table_find_id(&ring->by_flow, flow->id);
     if (node != NULL)
         return CONTAINER_OF(node, struct site_flow, by_flow);
 
     struct site_flow *f = mem_new(sizeof *f);
     f->ring             = ring;
-    f->flow_id          = flow->id;
+    f->by_flow.id       = flow->id;
     f->is_fresh         = true;
     f->credit           = cost(full, full);
     f->express          = cost(full, full);
     turns_init(&f->messages);
-    table_init(&f->by_message, ring->by_flow.seed);
+    table_init_by_id(&f->by_message, ring->by_flow.seed);
     put(&ring->flows.fresh, &f->in_ring, flow->jobs == 0);
-    table_insert(&ring->by_flow, &f->by_flow,
-                 span_make((const char *)&f->flow_id, sizeof f->flow_id));
+    table_insert_id(&ring->by_flow, &f->by_flow);
     return f;
 }
 
 /* --- messages come and go --- */
 
-static struct span message_key(const struct message *const *m)
-{
-    return span_make((const char *)m, sizeof(*m));
-}
-
 static struct site_message *new_message(struct site_flow *f, const struct batch *b, unsigned full)
 {
     struct site_message *m = mem_new(sizeof *m);
     m->flow                = f;
-    m->message             = b->message;
     m->is_fresh            = true;
     m->is_findable         = f->ring->has_many_domains;
     m->credit              = cost(full, full);
     list_init(&m->batches);
-    if (m->is_findable)
-        table_insert(&f->by_message, &m->by_message, message_key(&m->message));
+    if (m->is_findable) {
+        m->by_message.id = b->message->id;
+        table_insert_id(&f->by_message, &m->by_message);
+    }
     return m;
 }
 
 static struct site_message *find_message(struct site_flow *f, const struct batch *b)
 {
-    const struct message *message = b->message;
-    struct table_node *node =
-        f->ring->has_many_domains ? table_find(&f->by_message, message_key(&message)) : NULL;
+    struct table_id *node =
+        f->ring->has_many_domains ? table_find_id(&f->by_message, b->message->id) : NULL;
     return node == NULL ? NULL : CONTAINER_OF(node, struct site_message, by_message);
 }
 
 static void forget_message(struct site_message *m)
 {
     if (m->is_findable)
-        table_remove(&m->flow->by_message, &m->by_message);
+        table_remove_id(&m->flow->by_message, &m->by_message);
     list_remove(&m->in_flow);
     mem_free(m);
 }

@@ -54,24 +54,22 @@ struct list *turns_first(const struct turns *t);
 
 /* A flow's ready mail at one site. */
 struct site_flow {
-    struct table_node by_flow;
-    struct list in_ring; /* ring->flows */
+    struct table_id by_flow; /* the flow's id */
+    struct list in_ring;     /* ring->flows */
     struct flow_ring *ring;
     struct turns messages;
     struct table by_message; /* those that may get another batch */
-    uint64_t flow_id;
-    int64_t credit;  /* units it may take before the next flow has its turn */
-    int64_t express; /* units that fresh messages may take before the regular ones */
+    int64_t credit;          /* units it may take before the next flow has its turn */
+    int64_t express;         /* units that fresh messages may take before the regular ones */
     bool is_fresh;
 };
 
 /* A message's ready mail at one site: more than one batch when the site has several domains. */
 struct site_message {
-    struct table_node by_message;
-    struct list in_flow; /* site_flow->messages */
+    struct table_id by_message; /* the message's id */
+    struct list in_flow;        /* site_flow->messages */
     struct list batches;
     struct site_flow *flow;
-    const struct message *message;
     int64_t credit;
     bool is_fresh, is_findable;
 };

@@ -50,8 +50,10 @@ struct recipient {
 _Static_assert(sizeof(struct recipient) <= RECIPIENT_HOT_BYTES_MAX, "a million in 64 MB");
 
 struct message {
-    struct table_node by_id;
-    uint64_t id;
+    union {
+        struct table_id by_id;
+        uint64_t id;
+    };
     struct envelope envelope;
     const char *message_id; /* without <>, "" if unknown */
     const char *flow_name;

@@ -17,7 +17,7 @@ struct queue *queue_new(const struct queue_policy *policy, uint64_t seed)
     q->policy       = *policy;
     q->seed         = seed;
     rng_seed(&q->rng, seed);
-    table_init(&q->messages, rng_next(&q->rng));
+    table_init_by_id(&q->messages, rng_next(&q->rng));
     table_init(&q->domains, rng_next(&q->rng));
     table_init(&q->sites, rng_next(&q->rng));
     table_init(&q->operators, rng_next(&q->rng));
@@ -49,10 +49,11 @@ void queue_free(struct queue *q)
     struct queue_fact fact;
     while (queue_next_fact(q, &fact))
         ;
-    struct table_node *node;
-    for (size_t at = 0; (node = table_each(&q->messages, &at)) != NULL;)
-        drop_message(q, CONTAINER_OF(node, struct message, by_id));
+    struct message *m;
+    for (size_t at = 0; (m = queue_each_message(q, &at)) != NULL;)
+        drop_message(q, m);
     idle_free_all(q);
+    struct table_node *node;
     for (size_t at = 0; (node = table_each(&q->flows, &at)) != NULL;)
         mem_free(CONTAINER_OF(node, struct flow, by_name));
     table_release(&q->messages);
@@ -180,7 +181,7 @@ void queue_accept(struct queue *q, struct message *m, uint64_t expire_in_ms,
     message_seal(m);
     m->flow = meet_flow(q, span_of(m->flow_name));
     m->flow->messages++;
-    table_insert(&q->messages, &m->by_id, span_make((const char *)&m->id, sizeof m->id));
+    table_insert_id(&q->messages, &m->by_id);
     q->message_bytes += message_memory(m);
     m->expire_ms = expire_in_ms > UINT64_MAX - now_ms ? UINT64_MAX : now_ms + expire_in_ms;
     heap_push(&q->expiries, &m->expiry, m->expire_ms);

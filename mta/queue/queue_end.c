@@ -78,7 +78,7 @@ static void finish(struct queue *q, struct message *m)
     heap_remove(&q->reports, &m->report);
     heap_remove(&q->delays, &m->delay);
     heap_remove(&q->lingers, &m->linger);
-    table_remove(&q->messages, &m->by_id);
+    table_remove_id(&q->messages, &m->by_id);
     q->message_bytes -= message_memory(m);
     if (--m->flow->messages == 0) {
         table_remove(&q->flows, &m->flow->by_name);

@@ -7,13 +7,13 @@
 
 struct message *queue_find(const struct queue *q, uint64_t id)
 {
-    struct table_node *node = table_find(&q->messages, span_make((const char *)&id, sizeof id));
+    struct table_id *node = table_find_id(&q->messages, id);
     return node == NULL ? NULL : CONTAINER_OF(node, struct message, by_id);
 }
 
 struct message *queue_each_message(const struct queue *q, size_t *cursor)
 {
-    struct table_node *node = table_each(&q->messages, cursor);
+    struct table_id *node = table_each_id(&q->messages, cursor);
     return node == NULL ? NULL : CONTAINER_OF(node, struct message, by_id);
 }
 
@@ -198,8 +198,8 @@ size_t queue_memory_bytes(const struct queue *q)
 {
     return sizeof *q + q->message_bytes + q->batch_count * sizeof(struct batch) +
            q->domains.count * sizeof(struct domain) + q->sites.count * sizeof(struct site) +
-           q->facts.cap * sizeof(struct fact) +
-           (q->messages.cap + q->domains.cap + q->sites.cap) * sizeof(struct table_node *);
+           q->facts.cap * sizeof(struct fact) + q->messages.bytes + q->domains.bytes +
+           q->sites.bytes;
 }
 
 static size_t count_backoffs(const struct queue *q)

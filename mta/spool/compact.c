@@ -179,7 +179,7 @@ static bool seek(struct spool *s)
         return true;
     }
     for (int i = 0; i < SEEK_STEPS; i++) {
-        struct table_node *node = table_each(&s->index.by_id, &c->cursor);
+        struct table_id *node = table_each_id(&s->index.by_id, &c->cursor);
         if (node == NULL)
             return end_pass(s);
         struct stored *stored = CONTAINER_OF(node, struct stored, by_id);

@@ -8,7 +8,7 @@ enum { WORD_BITS = 64 };
 
 void index_init(struct index *index, uint64_t seed)
 {
-    table_init(&index->by_id, seed);
+    table_init_by_id(&index->by_id, seed);
     list_init(&index->all);
 }
 
@@ -20,14 +20,9 @@ void index_release(struct index *index)
     table_release(&index->by_id);
 }
 
-static struct span key_of(const uint64_t *id)
-{
-    return span_make((const char *)id, sizeof *id);
-}
-
 struct stored *stored_find(const struct index *index, uint64_t id)
 {
-    struct table_node *node = table_find(&index->by_id, key_of(&id));
+    struct table_id *node = table_find_id(&index->by_id, id);
     return node == NULL ? NULL : CONTAINER_OF(node, struct stored, by_id);
 }
 
@@ -47,7 +42,7 @@ struct stored *stored_new(struct index *index, uint64_t id, uint32_t rcpt_count)
     stored->oldest        = SEGMENT_NO_ID;
     stored->ended_words   = words_for(rcpt_count);
     stored->ended         = mem_new_array(stored->ended_words, sizeof *stored->ended);
-    table_insert(&index->by_id, &stored->by_id, key_of(&stored->id));
+    table_insert_id(&index->by_id, &stored->by_id);
     list_push(&index->all, &stored->link);
     return stored;
 }
@@ -55,7 +50,7 @@ struct stored *stored_new(struct index *index, uint64_t id, uint32_t rcpt_count)
 void stored_free(struct index *index, struct stored *stored)
 {
     must(stored->fates == NULL);
-    table_remove(&index->by_id, &stored->by_id);
+    table_remove_id(&index->by_id, &stored->by_id);
     list_remove(&stored->link);
     if (stored->content != NULL)
         content_release(stored->content);

@@ -13,10 +13,12 @@ struct fates;
 struct move;
 
 struct stored {
-    struct table_node by_id;
+    union {
+        struct table_id by_id;
+        uint64_t id;
+    };
     struct list link; /* all, in the order in which they came or were recovered */
-    uint64_t id;
-    uint64_t oldest; /* the first segment that may hold a commit or checkpoint of it */
+    uint64_t oldest;  /* the first segment that may hold a commit or checkpoint of it */
     struct content *content;
     uint64_t *ended; /* a bit for each recipient */
     size_t ended_words;

@@ -51,7 +51,7 @@ static struct batch *take_batch(struct ring *r, uint32_t *recipients)
 static uint64_t take(struct ring *r, uint32_t *recipients)
 {
     const struct batch *next = flow_ring_next(&r->flows, FULL);
-    uint64_t flow            = next == NULL ? 0 : next->turn->flow->flow_id;
+    uint64_t flow            = next == NULL ? 0 : next->turn->flow->by_flow.id;
     (void)take_batch(r, recipients);
     return flow;
 }
@@ -221,7 +221,7 @@ static void a_message_with_many_domains_at_a_site_has_one_turn(void **state)
 {
     (void)state;
     static struct ring r;
-    struct message many = {0}, single = {0};
+    struct message many = {.id = 1}, single = {.id = 2};
     uint32_t recipients;
     uint64_t took = 0, all = 0;
     start(&r);
