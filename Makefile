@@ -12,12 +12,12 @@ HARDEN  ?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection
 VERSION := 0.1
 CFLAGS  := $(OPT) -std=c11 -D_GNU_SOURCE -DMAILRACE_VERSION='"$(VERSION)"' -I. -MMD -MP -pthread $(WARN) $(HARDEN)
 LDFLAGS := -pthread -pie -Wl,-z,relro,-z,now
-LDLIBS  := -lfyaml -luv -lcares -lssl -lcrypto -lidn2 -lxxhash
+LDLIBS  := -lfyaml -luv -lcares -lssl -lcrypto -lidn2 -lxxhash -lgsasl -lcrypt
 Q       := $(if $(V),,@)
 SHELL   := /bin/bash -o pipefail
 
 BUILD_PACKAGES := gcc make pkg-config libc6-dev libuv1-dev libc-ares-dev libssl-dev libidn2-dev \
-                  libfyaml-dev libxxhash-dev
+                  libfyaml-dev libxxhash-dev libgsasl-dev libcrypt-dev
 CHECK_PACKAGES := $(BUILD_PACKAGES) libcmocka-dev clang-format-14 git python3 python3-flufl.bounce mandoc openssl
 
 mains   := mta/main.c mta/mailrace.c
@@ -80,7 +80,7 @@ run-tests:
 	$(Q)$(BUILD)/sim --seeds $(SEEDS) || echo "0 passed, 1 failed"
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD) run-e2e
 # The threads meet in the mailbox: what goes through it runs under the thread sanitizer too.
-thread_tests := $(patsubst %,$(BUILD)/%_test,mailbox thread loop)
+thread_tests := $(patsubst %,$(BUILD)/%_test,mailbox thread loop crew)
 build-thread-tests: $(programs) $(thread_tests)
 run-thread-tests:
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD) build-thread-tests

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A worker is an event: each piece of work happens at once, some time after it was given, one after
- * the other.  A crash may fall into it, at each of its disk operations.
+ * the other.  A crash may fall into it, at each of its disk operations.  A crew does at once what
+ * it is given: nobody in a simulated world asks it for anything.
  */
 #include "mta/base/fault.h"
 #include "mta/base/mem.h"
+#include "mta/sys/crew.h"
 #include "mta/sys/loop.h"
-#include "mta/sys/thread.h"
 #include "tests/sim/sim_daemon.h"
 #include "tests/sim/sim_world.h"
 
@@ -87,4 +88,43 @@ struct work *worker_take(struct worker *worker)
 {
     struct list *link = list_take(&worker->done);
     return link == NULL ? NULL : CONTAINER_OF(link, struct work, link);
+}
+
+struct crew {
+    struct loop *home;
+    struct list done;
+};
+
+struct crew *crew_open(struct loop *home, unsigned hands)
+{
+    (void)hands;
+    struct crew *crew = mem_new(sizeof *crew);
+    crew->home        = home;
+    return crew;
+}
+
+void crew_close(struct crew *crew)
+{
+    while (crew_take(crew) != NULL)
+        continue;
+    mem_free(crew);
+}
+
+void crew_give(struct crew *crew, struct work *work)
+{
+    work->run(work);
+    list_push(&crew->done, &work->link);
+    loop_wake(crew->home);
+}
+
+struct work *crew_take(struct crew *crew)
+{
+    struct list *link = list_take(&crew->done);
+    return link == NULL ? NULL : CONTAINER_OF(link, struct work, link);
+}
+
+size_t crew_load(const struct crew *crew)
+{
+    (void)crew;
+    return 0;
 }
