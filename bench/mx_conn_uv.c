@@ -236,6 +236,7 @@ static void begin_tls(struct mx_conn *c)
         return;
     buf_clear(&c->held); /* whatever was said in the clear after STARTTLS must not count */
     c->tls = tls_stream_new(c->shared->tls, c->session.host);
+    mx_session_shakes_hands(&c->session);
 }
 
 /* ---- the turn ---- */

@@ -372,9 +372,16 @@ size_t mx_session_feed(struct mx_session *s, struct span bytes, uint64_t now_ms)
     return taken;
 }
 
+void mx_session_shakes_hands(struct mx_session *s)
+{
+    s->has_met_before = s->host->tally.tls > 0;
+}
+
 void mx_session_secured(struct mx_session *s, const char *version, bool is_resumed)
 {
     mx_session_count(s, offsetof(struct tally, tls));
+    if (s->has_met_before)
+        mx_session_count(s, offsetof(struct tally, tls_repeated));
     if (is_resumed)
         mx_session_count(s, offsetof(struct tally, tls_resumed));
     if (strcmp(version, "TLSv1.3") == 0)

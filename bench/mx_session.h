@@ -49,7 +49,8 @@ struct mx_session {
     uint64_t due_ms, hold_ms, greeting_due_ms, now_ms;
 
     char peer[MX_PEER_BYTES], helo[MX_HELO_BYTES];
-    const char *tls; /* the version; NULL: in the clear */
+    const char *tls;     /* the version; NULL: in the clear */
+    bool has_met_before; /* a handshake with this host was completed before this one began */
     bool has_hello, is_extended, is_authenticated;
     bool scolds; /* the next command came before the reply to the last */
     bool has_quit, was_broken;
@@ -74,7 +75,9 @@ void mx_session_release(struct mx_session *s);
 void mx_session_flushed(struct mx_session *s);
 void mx_session_heard(struct mx_session *s);
 size_t mx_session_feed(struct mx_session *s, struct span bytes, uint64_t now_ms);
-/* TLS stands: EHLO must come again.  'version' lives as long as the session. */
+/* The handshake begins.  TLS stands: EHLO must come again; 'version' lives as long as the session.
+ */
+void mx_session_shakes_hands(struct mx_session *s);
 void mx_session_secured(struct mx_session *s, const char *version, bool is_resumed);
 /* The handshake broke, by the client's will (an alert) or by its fault. */
 void mx_session_tls_failed(struct mx_session *s, const char *why, bool is_refused);

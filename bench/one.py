@@ -294,7 +294,8 @@ class Run:
             "written_per_rcpt": per(after, before, "written", self.world.count), "flushes_per_rcpt": per(after, before, "flushes", self.world.count),
             "connections": stats["connections"], "transactions": stats["transactions"], "messages": stats["messages"], "round_trips": stats["round_trips"],
             "round_trips_warm": stats["round_trips_warm"], "messages_warm": stats["messages_warm"],
-            "tls": stats["tls"], "tls_repeated": sum(max(0, host["tls"] - 1) for host in self.internet.ask("hosts")) if stats["tls"] else 0, "tls_resumed": stats["tls_resumed"], "domains": self.world.domain_count,
+            "tls": stats["tls"], "tls_repeated": stats["tls_repeated"], "tls_resumed": stats["tls_resumed"],
+            "domains": self.world.domain_count,
             "dns_questions": stats["dns"]["questions"], "latency_us": latency,
             "handover_us": source["handover_us"], "transaction_us": source.get("whole_us") or source.get("transaction_us"), "handover_s": source["elapsed_ms"] / 1000,
         }

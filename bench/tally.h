@@ -8,6 +8,7 @@
     X(refused)          /* of these, greeted with 421 or closed for a connection limit */          \
     X(tls)              /* handshakes completed */                                                 \
     X(tls_resumed)      /* of these, from a session ticket */                                      \
+    X(tls_repeated)     /* of these, begun when another with the same host had been completed */   \
     X(tls13)            /* of these, TLS 1.3 */                                                    \
     X(tls_refused)      /* handshakes that the client ended with an alert */                       \
     X(commands)         /* command lines read */                                                   \

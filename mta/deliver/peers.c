@@ -13,7 +13,7 @@ static void forget(struct peers *peers, struct peer *peer)
 {
     table_remove(&peers->by_name, &peer->by_name);
     list_remove(&peer->by_age);
-    tls_session_free(peer->session);
+    tls_tickets_forget(&peer->tickets);
     mem_free(peer);
 }
 

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Peers: what a shard remembers of the hosts it met: a TLS session to resume, and that TLS with a
+ * Peers: what a shard remembers of the hosts it met: TLS sessions to resume, and that TLS with a
  * host does not work. Bounded: the one not met for longest is forgotten.  One thread.
  */
 #pragma once
 #include "mta/base/list.h"
 #include "mta/base/table.h"
-#include "mta/tls/engine.h"
+#include "mta/tls/tickets.h"
 
 enum {
     PEERS_MAX         = 20000,
     PEER_PLAIN_MS     = 3600000,
-    PEER_SESSION_MS   = 3600000,
     PEER_DISTRUST_MS  = 86400000, /* how long what a host stumbled over is not tried again */
     PEER_STUMBLES_MAX = 2,        /* one may be chance */
 };
@@ -28,9 +27,8 @@ enum peer_trouble {
 struct peer {
     struct table_node by_name;
     struct list by_age;
-    struct tls_session *session; /* the newest; NULL */
-    uint64_t session_until_ms;
-    bool tls_failed; /* the last handshake did not succeed */
+    struct tls_tickets tickets; /* of opportunistic connections */
+    bool tls_failed;            /* the last handshake did not succeed */
     uint64_t
         plain_until_ms; /* clear text was tried after that and worked: go on with it until then */
     unsigned char stumbles, breaks; /* PEER_STUMBLED, PEER_OUT_OF_STEP, in a row */

@@ -193,7 +193,7 @@ static unsigned carry_behind(struct pool *pool)
 static struct list *first_to_dial_for(struct pool *pool, unsigned places)
 {
     struct list *n = list_first(&pool->jobs);
-    while (n != NULL && places-- > 0)
+    while (n != NULL && job_at(n)->dials == 0 && places-- > 0)
         n = list_next(&pool->jobs, n);
     return n;
 }
@@ -210,7 +210,7 @@ static void dial_for_the_rest(struct pool *pool, unsigned places)
         list_remove(n);
         pool->group->sessions++;
         pool->sessions++;
-        session_dial(pool, job_at(n));
+        places += session_will_take_next(session_dial(pool, job_at(n)));
     }
 }
 

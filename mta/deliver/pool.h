@@ -16,8 +16,12 @@
 struct session;
 struct shard;
 
-/* Jobs wait for a busy session, to ride behind what it has, rather than for a new connection; and
- * for one that answers, not longer than this. */
+/*
+ * Jobs wait for a busy session, to ride behind what it has, rather than for a new connection; and
+ * for one that answers, not longer than this.  One that is still being dialled is as good: whatever
+ * is dialled behind it comes later, and a first connection to a host leaves the TLS session that
+ * the second one resumes.
+ */
 enum { POOL_PATIENCE_MS = 1000 };
 
 struct pool_group {

@@ -186,6 +186,7 @@ void session_on_ready(struct session *s, unsigned ready)
     if (!session_is_talking(s) || wire_tls(&s->wire) == WIRE_HANDSHAKING)
         return;
     read_all(s);
+    session_keep_tickets(s);
     if (session_is_talking(s) && status != OK)
         session_lost(s);
     else if (s->state == SESSION_TALKING)

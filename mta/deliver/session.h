@@ -78,11 +78,12 @@ struct session {
     unsigned carried_head, carried_count;
     unsigned messages;   /* jobs sent on this connection */
     enum policy_tls tls; /* what was asked for when it was dialled */
+    bool has_shown_ticket;
     bool peer_stumbled;  /* this host has stumbled before where one message met the next */
     bool is_out_of_step; /* it has just done so: the connection is of no use any more */
     bool found_trouble;  /* a job found the site busy or gone */
     uint64_t dialled_ms, round_trip_ms;
-    uint64_t heard_ms; /* when bytes came, or it began to talk */
+    uint64_t heard_ms; /* when bytes came, or it began to be dialled, or to talk */
 };
 
 /* Dials for the job, which it takes. */
@@ -102,7 +103,7 @@ void session_on_deadline(struct session *session);
 bool session_may_carry_more(const struct session *session);
 /* Its last body is out of the way: session_carry() sends the next job behind it, now. */
 bool session_takes_next(const struct session *session);
-/* It soon will, when the job it has is half done. */
+/* It soon will: when the job it has is half done, or it can send the one it is dialled for. */
 bool session_will_take_next(const struct session *session);
 /* Checks the kind behind a pointer that came from outside of C's types. */
 struct session *session_of(void *data);

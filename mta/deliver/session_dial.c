@@ -80,6 +80,7 @@ struct session *session_dial(struct pool *pool, struct job *job)
     s->pool           = pool;
     s->job            = job;
     s->state          = SESSION_LOOKING_UP;
+    s->heard_ms       = s->shard->now_ms;
     (void)snprintf(s->tls_text, sizeof s->tls_text, "none");
     job->dials++;
     list_push(&pool->busy, &s->in_pool);

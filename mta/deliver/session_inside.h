@@ -32,6 +32,8 @@ void session_tls_failed(struct session *s);
 struct peer *session_meet_peer(struct session *s);
 /* NULL: never met. */
 const struct peer *session_find_peer(struct session *s);
+/* Something was read: if tickets came with it, the next connections have them. */
+void session_keep_tickets(struct session *s);
 /* A job is done on this connection: what helps the next one is kept. */
 void session_remember_host(struct session *s);
 /* How much of the protocol this host is trusted with. */

@@ -245,8 +245,19 @@ bool session_takes_next(const struct session *s)
            (smtp_client_wants(&s->smtp) & SMTP_WANT_NEXT) != 0 && session_may_carry_more(s);
 }
 
+/* It is dialled, or greeted, for its first job.  A second connection would not be ready before it,
+ * and could resume no TLS session; so the next job rides behind the first. */
+static bool is_on_its_way(const struct session *s)
+{
+    bool is_talking = s->state == SESSION_TALKING;
+    return s->job != NULL && s->carried_count == 0 && s->messages + 1 < messages_max(s) &&
+           (is_talking || s->state == SESSION_LOOKING_UP || s->state == SESSION_CONNECTING);
+}
+
 bool session_will_take_next(const struct session *s)
 {
+    if (is_on_its_way(s))
+        return is_lively(s) && session_may_carry_more(s);
     if (s->state != SESSION_TALKING || s->smtp.phase != SMTP_PHASE_READY || !is_lively(s) ||
         (s->smtp.offered & SMTP_EXT_PIPELINING) == 0 || s->config.is_one_by_one || s->job != NULL ||
         s->carried_count != 1 || !session_may_carry_more(s))

@@ -26,24 +26,22 @@ const struct peer *session_find_peer(struct session *s)
     return peers_find(&s->shard->peers, peer_name(s, name));
 }
 
-/* TLS 1.3 hands out tickets after the handshake: what came with this job is kept for the next
- * connection. */
-static void keep_tls_session(struct session *s)
+/*
+ * TLS 1.3 hands out tickets behind the handshake, so this is asked whenever something was read: the
+ * next connection may begin before the first job of this one is done.  A connection that had to be
+ * verified leaves none: each of those looks at a certificate of its own.
+ */
+void session_keep_tickets(struct session *s)
 {
-    if (s->wire.tls == NULL || wire_tls(&s->wire) != WIRE_SECURE)
+    struct tls_session *fresh;
+    if (s->wire.tls == NULL || s->tls == POLICY_TLS_REQUIRED)
         return;
-    struct tls_session *fresh = tls_engine_take_session(s->wire.tls);
-    if (fresh == NULL)
-        return;
-    struct peer *peer = session_meet_peer(s);
-    tls_session_free(peer->session);
-    peer->session          = fresh;
-    peer->session_until_ms = s->shard->now_ms + PEER_SESSION_MS;
+    while ((fresh = tls_engine_take_session(s->wire.tls)) != NULL)
+        tls_tickets_put(&session_meet_peer(s)->tickets, fresh, s->shard->now_ms);
 }
 
 void session_remember_host(struct session *s)
 {
-    keep_tls_session(s);
     if (s->wire.tls == NULL && s->config.tls == SMTP_TLS_NEVER &&
         s->tls == POLICY_TLS_OPPORTUNISTIC)
         session_meet_peer(s)->plain_until_ms = s->shard->now_ms + PEER_PLAIN_MS;

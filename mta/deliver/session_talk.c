@@ -133,6 +133,7 @@ static void become_idle(struct session *s)
 {
     if (s->job != NULL) {
         session_send_job(s);
+        pool_wake(s->pool); /* those that wait for it can be told how it takes the next */
         session_pump(s);
         return;
     }

@@ -8,6 +8,17 @@
 #include "mta/sys/loop.h"
 #include "mta/sys/mailbox.h"
 
+/* What the operator has given is read now, so that its errors are told at the start; the system's
+ * certificates when somebody first asks for them, for most never do. */
+static bool load_trust(struct shard *shard, struct buf *error)
+{
+    const char *ca_file = shard->settings->ca_file;
+    if (ca_file == NULL)
+        return true;
+    shard->tls_required = tls_context_client(TLS_REQUIRED, ca_file, error);
+    return shard->tls_required != NULL;
+}
+
 struct shard *shard_open(const struct shard_config *config, struct buf *error)
 {
     struct shard *shard = mem_new(sizeof *shard);
@@ -27,8 +38,7 @@ struct shard *shard_open(const struct shard_config *config, struct buf *error)
     shard->orders            = mailbox_open(shard->loop);
     shard->dns               = dns_open(shard->loop, &config->dns, error);
     shard->tls_opportunistic = tls_context_client(TLS_OPPORTUNISTIC, NULL, error);
-    shard->tls_required      = tls_context_client(TLS_REQUIRED, config->settings->ca_file, error);
-    if (shard->dns == NULL || shard->tls_opportunistic == NULL || shard->tls_required == NULL) {
+    if (shard->dns == NULL || shard->tls_opportunistic == NULL || !load_trust(shard, error)) {
         shard_close(shard);
         return NULL;
     }

@@ -15,7 +15,8 @@ struct shard {
     struct loop *loop;
     struct dns *dns;
     const struct deliver_settings *settings;
-    struct tls_context *tls_opportunistic, *tls_required;
+    struct tls_context *tls_opportunistic;
+    struct tls_context *tls_required; /* NULL until it is needed, without a ca_file */
     struct rng rng;
     uint64_t now_ms;
     bool is_draining, is_stopping;

@@ -3,8 +3,8 @@
  * Context: an SSL_CTX made from one row of the table of levels (RFC 9325, RFC 8996).
  *
  * Everything that must hold for each connection stands here: no compression, no renegotiation, no
- * early data, a floor for the version, and that a client keeps the newest ticket only (it lands in
- * the slot its engine set as app data).  A context is made, held by engines, and dies with the last
+ * early data, a floor for the version, and that a client keeps the newest tickets (they land in
+ * what its engine set as app data).  A context is made, held by engines, and dies with the last
  * holder; a changed certificate is a new context.
  */
 #include "mta/base/buf.h"
@@ -110,21 +110,37 @@ static struct tls_context *give_up(struct tls_context *context, struct buf *erro
     return NULL;
 }
 
-/* OpenSSL calls this for each ticket; older ones are worth less and go. */
-static int keep_newest_session(SSL *ssl, SSL_SESSION *session)
+/* OpenSSL calls this for each ticket; where there are many, older ones are worth less and go. */
+static int keep_newest_sessions(SSL *ssl, SSL_SESSION *session)
 {
-    SSL_SESSION **newest = SSL_get_app_data(ssl);
+    struct tls_fresh *fresh = SSL_get_app_data(ssl);
 
-    SSL_SESSION_free(*newest);
-    *newest = session;
+    if (fresh->count == TLS_FRESH_MAX) {
+        SSL_SESSION_free(fresh->at[0]);
+        memmove(fresh->at, fresh->at + 1, (TLS_FRESH_MAX - 1) * sizeof fresh->at[0]);
+        fresh->count--;
+    }
+    fresh->at[fresh->count++] = session;
     return 1; /* it is ours now */
 }
 
-static bool load_trust(SSL_CTX *ssl, const char *ca_file)
+/* A chain that nobody judges is not worth the signatures it would cost to follow. */
+static int take_any_certificate(X509_STORE_CTX *chain, void *data)
 {
-    if (ca_file == NULL)
-        return SSL_CTX_set_default_verify_paths(ssl) == 1;
-    return SSL_CTX_load_verify_file(ssl, ca_file) == 1;
+    (void)chain, (void)data;
+    return 1;
+}
+
+static bool load_trust(struct tls_context *context, const char *ca_file)
+{
+    context->has_trust = ca_file != NULL || context->level == TLS_REQUIRED;
+    if (!context->has_trust)
+        SSL_CTX_set_cert_verify_callback(context->ssl, take_any_certificate, NULL);
+    else if (ca_file == NULL)
+        return SSL_CTX_set_default_verify_paths(context->ssl) == 1;
+    else
+        return SSL_CTX_load_verify_file(context->ssl, ca_file) == 1;
+    return true;
 }
 
 struct tls_context *tls_context_client(enum tls_level level, const char *ca_file, struct buf *error)
@@ -139,8 +155,8 @@ struct tls_context *tls_context_client(enum tls_level level, const char *ca_file
     context->level = level;
     SSL_CTX_set_session_cache_mode(context->ssl,
                                    SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-    SSL_CTX_sess_set_new_cb(context->ssl, keep_newest_session);
-    if (load_trust(context->ssl, ca_file))
+    SSL_CTX_sess_set_new_cb(context->ssl, keep_newest_sessions);
+    if (load_trust(context, ca_file))
         return context;
     buf_printf(error, "%s: cannot read the trusted certificates",
                ca_file == NULL ? "the system's trust store" : ca_file);

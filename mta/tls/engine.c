@@ -31,8 +31,8 @@ struct tls_engine {
     enum tls_state state;
     bool is_verified, is_closing, is_session_taken;
     size_t chatter_bytes; /* our answers to TLS messages after the handshake */
-    SSL_SESSION *newest;  /* the last ticket, until taken */
-    char *name;           /* NULL: none to verify */
+    struct tls_fresh fresh;
+    char *name; /* NULL: none to verify */
     char error[ERROR_TEXT_BYTES];
 };
 
@@ -106,12 +106,15 @@ static void note_verified(struct tls_engine *e)
 {
     struct buf text = {0};
 
-    e->is_verified = e->name != NULL && SSL_get0_peer_certificate(e->ssl) != NULL &&
+    e->is_verified = e->context->has_trust && e->name != NULL &&
+                     SSL_get0_peer_certificate(e->ssl) != NULL &&
                      SSL_get_verify_result(e->ssl) == X509_V_OK;
     if (e->is_verified || e->context->is_server)
         return;
     if (e->name == NULL)
         buf_put_text(&text, "the certificate is not verified: there is no name to expect");
+    else if (!e->context->has_trust)
+        buf_put_text(&text, "the certificate is not verified: it does not have to be");
     else
         put_verify_result(e, &text);
     set_error(e, &text);
@@ -165,7 +168,7 @@ static struct tls_engine *engine_new(struct tls_context *context)
     e->context = tls_context_hold(context);
     e->ssl     = SSL_new(context->ssl);
     BIO *bio   = tls_pipe_bio(context->pipe, &e->pipe);
-    if (e->ssl == NULL || bio == NULL || !SSL_set_app_data(e->ssl, &e->newest)) {
+    if (e->ssl == NULL || bio == NULL || !SSL_set_app_data(e->ssl, &e->fresh)) {
         BIO_free(bio);
         tls_engine_free(e);
         return NULL;
@@ -256,7 +259,8 @@ void tls_engine_free(struct tls_engine *e)
     if (e->ssl != NULL && e->state != TLS_FAILED)
         SSL_set_shutdown(e->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(e->ssl);
-    SSL_SESSION_free(e->newest);
+    while (e->fresh.count > 0)
+        SSL_SESSION_free(e->fresh.at[--e->fresh.count]);
     tls_pipe_release(&e->pipe);
     tls_context_release(e->context);
     mem_free(e->name);
@@ -367,16 +371,14 @@ const char *tls_engine_error(const struct tls_engine *e)
     return e->state == TLS_HANDSHAKING ? "the TLS handshake did not end" : "no TLS error";
 }
 
-/* Until TLS 1.2 a session may be used again, and a resumed one is not told anew by OpenSSL; from
- * 1.3 on each ticket serves once (RFC 8446 C.4). */
+/* Until TLS 1.2 the session itself is what may be resumed, and OpenSSL does not tell a resumed one
+ * anew. */
 static SSL_SESSION *newest_session(struct tls_engine *e)
 {
-    SSL_SESSION *session = e->newest;
-
-    e->newest = NULL;
-    if (session == NULL && !e->is_session_taken && SSL_version(e->ssl) < TLS1_3_VERSION)
-        session = SSL_get1_session(e->ssl);
-    return session;
+    if (e->fresh.count > 0)
+        return e->fresh.at[--e->fresh.count];
+    bool has_own = !e->is_session_taken && SSL_version(e->ssl) < TLS1_3_VERSION;
+    return has_own ? SSL_get1_session(e->ssl) : NULL;
 }
 
 struct tls_session *tls_engine_take_session(struct tls_engine *e)
@@ -397,14 +399,17 @@ struct tls_session *tls_engine_take_session(struct tls_engine *e)
     return session;
 }
 
+/* A copy of the ticket, for OpenSSL spoils it at the end of a TLS 1.3 handshake. */
 struct tls_session *tls_session_share(const struct tls_session *session)
 {
-    if (session == NULL || SSL_SESSION_up_ref(session->ssl) != 1)
+    bool is_fit      = SSL_SESSION_is_resumable(session->ssl) == 1;
+    SSL_SESSION *ssl = is_fit ? SSL_SESSION_dup(session->ssl) : NULL;
+    if (ssl == NULL)
         return NULL;
     struct tls_session *shared = mem_new(sizeof *shared);
     shared->context            = tls_context_hold(session->context);
     shared->name               = session->name != NULL ? mem_text(session->name) : NULL;
-    shared->ssl                = session->ssl;
+    shared->ssl                = ssl;
     return shared;
 }
 

@@ -55,11 +55,13 @@ bool tls_engine_is_verified(const struct tls_engine *engine);
 /* Why it failed (or why it is not verified), for log and report; escaped, never empty. */
 const char *tls_engine_error(const struct tls_engine *engine);
 /*
- * The newest session the peer offered for resumption, once; NULL if there is none.  With TLS 1.3 it
- * comes behind the handshake, so ask at the end of the connection.  Give it to tls_engine_client()
- * or tls_session_free(), on the same thread; its owner drops it after an hour at most.
+ * A session that the peer offered for resumption, the newest first, each once; NULL if there is
+ * none (any more).  With TLS 1.3 they come behind the handshake, so ask again when something was
+ * read; the newest two are kept here.  Give it to tls_tickets_put() (tickets.h),
+ * tls_engine_client() or tls_session_free(), on the same thread; its owner drops it after an hour
+ * at most.
  */
 struct tls_session *tls_engine_take_session(struct tls_engine *engine);
-/* Another hold on the same session: several connections may resume it.  NULL of NULL. */
+/* Another hold on the same session: several connections may resume it.  NULL: it serves no more. */
 struct tls_session *tls_session_share(const struct tls_session *session);
 void tls_session_free(struct tls_session *session);

@@ -403,6 +403,31 @@ static void tls_makes_the_client_begin_again(void **state)
     assert_int_equal(f->ledger.violations[VIOLATION_pipelined].count, 1); /* behind EHLO */
 }
 
+static void shake_hands(struct mx_session *s, bool is_resumed)
+{
+    mx_session_shakes_hands(s);
+    mx_session_secured(s, "TLSv1.3", is_resumed);
+}
+
+/* Whoever begins while the first is still at it can have no ticket. */
+static void a_handshake_is_repeated_when_one_was_completed_before(void **state)
+{
+    struct fixture *f = *state;
+    begin(f);
+    struct mx_session side_by_side = f->session;
+    mx_session_shakes_hands(&side_by_side);
+    shake_hands(&f->session, false);
+    mx_session_secured(&side_by_side, "TLSv1.3", false);
+    assert_int_equal(f->ledger.total.tls_repeated, 0);
+    begin(f);
+    shake_hands(&f->session, true);
+    begin(f);
+    shake_hands(&f->session, false);
+    assert_int_equal(f->host->tally.tls_repeated, 2);
+    assert_int_equal(f->ledger.total.tls_repeated, 2);
+    assert_int_equal(f->ledger.total.tls, 4);
+}
+
 static void a_line_without_end_is_cut_off(void **state)
 {
     struct fixture *f = *state;
@@ -483,6 +508,7 @@ int main(void)
         TEST(each_group_is_late_by_itself_however_many_are_under_way),
         TEST(without_pipelining_early_commands_are_scolded),
         TEST(tls_makes_the_client_begin_again),
+        TEST(a_handshake_is_repeated_when_one_was_completed_before),
         TEST(a_line_without_end_is_cut_off),
         TEST(limits_refuse_what_is_too_much),
         TEST(random_bytes_do_no_harm),

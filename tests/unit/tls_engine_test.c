@@ -139,6 +139,50 @@ static void a_session_is_resumed(void **state)
     resume_once(TLS_REQUIRED);
 }
 
+/* A foreign server sends two by default. */
+static void each_ticket_is_told_once_the_newest_first(void **state)
+{
+    (void)state;
+    struct foreign peer;
+    struct tls_context *context = fixture_client(&fixture, TLS_OPPORTUNISTIC);
+    struct tls_engine *e        = tls_engine_client(context, "mx.example", NULL);
+    foreign_init(&peer, &fixture.good, TLS1_3_VERSION);
+    SSL_CTX_set_num_tickets(peer.context, 3); /* of which two are kept */
+    SSL_set_num_tickets(peer.ssl, 3);
+    foreign_shake_hands(&peer, e);
+    for (int i = 0; i < 2; i++) {
+        struct tls_session *session = tls_engine_take_session(e);
+        assert_non_null(session);
+        tls_session_free(session);
+    }
+    assert_null(tls_engine_take_session(e));
+    tls_engine_free(e);
+    foreign_release(&peer);
+    tls_context_release(context);
+}
+
+/* Not so where somebody judges it. */
+static void nobody_looks_at_a_certificate_without_trust(void **state)
+{
+    (void)state;
+    struct buf error = {0};
+    for (enum tls_level level = TLS_OPPORTUNISTIC; level <= TLS_ENCRYPT; level++) {
+        struct tls_context *client = tls_context_client(level, NULL, &error);
+        struct tls_context *server = fixture_server(&fixture.expired, "s");
+        struct tls_engine *c       = tls_engine_client(client, "mx.example", NULL);
+        struct tls_engine *s       = tls_engine_server(server);
+        fixture_talk(c, s, CHUNK_BYTES_ANY);
+        bool judges = level == TLS_REQUIRED;
+        assert_int_equal(judges ? TLS_FAILED : TLS_SECURE, tls_engine_state(c));
+        assert_false(tls_engine_is_verified(c));
+        assert_says(c, judges ? "does not verify" : "does not have to be");
+        tls_engine_free(c);
+        tls_engine_free(s);
+        tls_context_release(client);
+        tls_context_release(server);
+    }
+}
+
 static void a_session_serves_the_same_name_only(void **state)
 {
     (void)state;
@@ -521,6 +565,8 @@ int main(void)
         cmocka_unit_test(a_handshake_succeeds_at_every_chunk_size),
         cmocka_unit_test(big_data_goes_both_ways),
         cmocka_unit_test(a_session_is_resumed),
+        cmocka_unit_test(each_ticket_is_told_once_the_newest_first),
+        cmocka_unit_test(nobody_looks_at_a_certificate_without_trust),
         cmocka_unit_test(a_session_serves_the_same_name_only),
         cmocka_unit_test(an_unverified_session_does_not_serve_a_required_level),
         cmocka_unit_test(a_session_outlives_its_engine_and_context),
