@@ -73,14 +73,13 @@ void compact_settle(struct spool *s, struct group *group)
 
 void compact_forget(struct spool *s, struct stored *stored)
 {
-    struct move *move = stored->move;
+    struct move *move = stored_more(stored)->move;
     if (move == NULL)
         return;
     if (move == s->compact.move)
         drop_in_hand(s);
     else
-        move->stored = NULL; /* its group, or the txn, still names it */
-    stored->move = NULL;
+        move_lose(move); /* its group, or the txn, still names it */
 }
 
 void compact_forget_draft(struct spool *s, struct draft *draft)
@@ -117,8 +116,8 @@ static struct segment *choose_victim(const struct spool *s)
 
 static bool is_movable(const struct stored *stored, const struct segment *victim)
 {
-    return stored->is_durable && stored->is_known && stored->move == NULL && !stored->is_stuck &&
-           stored_touches(stored, victim);
+    return stored->is_durable && stored->is_known && stored_more(stored)->move == NULL &&
+           !stored->is_stuck && stored_touches(stored, victim);
 }
 
 static bool may_move_later(const struct stored *stored, const struct segment *victim)
@@ -217,7 +216,7 @@ bool compact_take_read(struct spool *s, struct chore *chore)
     chore->read_count = c->read_count;
     chore->piece      = (struct place){0};
     if (c->move != NULL && c->move->entry.len == 0)
-        chore->piece = c->move->stored->pieces[0];
+        chore->piece = stored_pieces(c->move->stored)[0];
     c->phase = COMPACT_READING;
     return true;
 }
@@ -383,8 +382,8 @@ static bool place_read(struct spool *s)
 static bool may_ask(const struct spool *s)
 {
     return s->compact.phase == COMPACT_ASK && !s->txn.is_active && !log_is_broken(&s->log) &&
-           s->compact.move->stored->ends_on_the_way == 0 &&
-           s->compact.move->stored->joins_on_the_way == 0;
+           stored_more(s->compact.move->stored)->ends_on_the_way == 0 &&
+           stored_more(s->compact.move->stored)->joins_on_the_way == 0;
 }
 
 bool compact_waits_for(const struct spool *s, const struct stored *stored)
@@ -482,14 +481,14 @@ void spool_put_checkpoint(struct spool *s, uint64_t id, const uint32_t *indexes,
 
 void compact_touch(struct stored *stored, uint32_t rcpt)
 {
-    if (stored->move != NULL)
-        move_touch(stored->move, rcpt);
+    if (stored_more(stored)->move != NULL)
+        move_touch(stored->more->move, rcpt);
 }
 
 void compact_grow(struct stored *stored, uint32_t first)
 {
-    if (stored->move != NULL)
-        move_grow(stored->move, first);
+    if (stored_more(stored)->move != NULL)
+        move_grow(stored->more->move, first);
 }
 
 void compact_on_placed(struct spool *s, struct move *move)

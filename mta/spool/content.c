@@ -6,6 +6,13 @@
 
 enum { CONTENT_KIND = 0x636f6e74 };
 
+/* One that may still be read. */
+struct retired {
+    struct list link;
+    struct content *content;
+    struct layout *layout;
+};
+
 void contents_init(struct contents *contents)
 {
     *contents = (struct contents){0};
@@ -14,60 +21,73 @@ void contents_init(struct contents *contents)
 
 /* --- layouts --- */
 
-struct layout *layout_new(const struct extent *extents, size_t count)
+static size_t bytes_for(size_t extents)
 {
-    struct layout *layout = mem_new(sizeof *layout + count * sizeof layout->extents[0]);
-    layout->count         = count;
-    for (size_t i = 0; i < count; i++) {
-        layout->extents[i]    = extents[i];
-        layout->extents[i].at = layout->bytes;
-        layout->bytes += extents[i].bytes;
-        extents[i].segment->refs++;
-    }
-    list_init(&layout->link);
-    return layout;
+    return extents * sizeof(struct extent);
 }
 
-void layout_free(struct layout *layout)
+/* Returns the bytes of all extents. */
+static uint64_t layout_fill(struct layout *layout, const struct extent *extents, size_t count)
+{
+    uint64_t bytes = 0;
+    layout->count  = count;
+    for (size_t i = 0; i < count; i++) {
+        layout->extents[i] = extents[i];
+        bytes += extents[i].bytes;
+        extents[i].segment->refs++;
+    }
+    return bytes;
+}
+
+static void layout_free(struct content *content, struct layout *layout)
 {
     for (size_t i = 0; i < layout->count; i++) {
         must(layout->extents[i].segment->refs > 0);
         layout->extents[i].segment->refs--;
     }
-    list_remove(&layout->link);
-    mem_free(layout);
+    layout->count = 0;
+    if (layout != &content->first)
+        mem_free(layout);
 }
 
-void content_relayout(struct content *content, struct layout *fresh)
+static void retired_free(struct retired *retired)
 {
-    struct layout *old = atomic_exchange(&content->layout, fresh);
-    must(fresh->bytes == old->bytes);
-    fresh->content = old->content = content;
-    list_push(&content->home->retired, &old->link);
+    layout_free(retired->content, retired->layout);
+    list_remove(&retired->link);
+    mem_free(retired);
+}
+
+void content_relayout(struct content *content, const struct extent *extents, size_t count)
+{
+    struct layout *fresh    = mem_new(sizeof *fresh + bytes_for(count));
+    struct retired *retired = mem_new(sizeof *retired);
+    must(layout_fill(fresh, extents, count) == content->bytes);
+    retired->content = content;
+    retired->layout  = atomic_exchange(&content->layout, fresh);
+    list_push(&content->home->retired, &retired->link);
 }
 
 void content_turn(struct contents *contents)
 {
     struct list *next;
     for (struct list *n = list_first(&contents->retired); n != NULL; n = next) {
-        struct layout *layout = CONTAINER_OF(n, struct layout, link);
-        next                  = list_next(&contents->retired, n);
-        if (atomic_load(&layout->content->readers) == 0)
-            layout_free(layout);
+        struct retired *retired = CONTAINER_OF(n, struct retired, link);
+        next                    = list_next(&contents->retired, n);
+        if (atomic_load(&retired->content->readers) == 0)
+            retired_free(retired);
     }
 }
 
 /* --- the public face --- */
 
-struct content *content_new(struct contents *home, struct layout *layout)
+struct content *content_new(struct contents *home, const struct extent *extents, size_t count)
 {
-    struct content *content = mem_new(sizeof *content);
+    struct content *content = mem_new(sizeof *content + bytes_for(count));
     content->kind           = CONTENT_KIND;
     content->refs           = 1;
     content->home           = home;
-    content->bytes          = layout->bytes;
-    layout->content         = content;
-    atomic_init(&content->layout, layout);
+    content->bytes          = layout_fill(&content->first, extents, count);
+    atomic_init(&content->layout, &content->first);
     atomic_init(&content->readers, 0);
     home->open++;
     return content;
@@ -91,12 +111,12 @@ static void content_free(struct content *content)
     struct list *retired = &content->home->retired, *next;
     must(atomic_load(&content->readers) == 0);
     for (struct list *n = list_first(retired); n != NULL; n = next) {
-        struct layout *layout = CONTAINER_OF(n, struct layout, link);
-        next                  = list_next(retired, n);
-        if (layout->content == content)
-            layout_free(layout);
+        struct retired *old = CONTAINER_OF(n, struct retired, link);
+        next                = list_next(retired, n);
+        if (old->content == content)
+            retired_free(old);
     }
-    layout_free(atomic_load(&content->layout));
+    layout_free(content, atomic_load(&content->layout));
     content->home->open--;
     content->kind = 0;
     mem_free(content);
@@ -139,34 +159,28 @@ enum status extent_read(const struct extent *extent, char *scratch, struct span 
     return OK;
 }
 
-/* The index of the extent that holds 'offset'. */
-static size_t extent_of(const struct layout *layout, uint64_t offset)
+/* The index of the extent that holds *offset, which counts from its beginning then. */
+static size_t extent_of(const struct layout *layout, uint64_t *offset)
 {
-    size_t low = 0, high = layout->count;
-    while (high - low > 1) {
-        size_t middle = low + (high - low) / 2;
-        if (layout->extents[middle].at <= offset)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low;
+    size_t i = 0;
+    while (i < layout->count && *offset >= layout->extents[i].bytes)
+        *offset -= layout->extents[i++].bytes;
+    return i;
 }
 
 static enum status read_layout(const struct layout *layout, uint64_t offset, char *into, size_t cap,
                                size_t *got)
 {
     char scratch[RECORD_BYTES_MAX];
-    for (size_t i = extent_of(layout, offset); i < layout->count && *got < cap; i++) {
+    for (size_t i = extent_of(layout, &offset); i < layout->count && *got < cap; i++) {
         struct span bytes;
         enum status status = extent_read(&layout->extents[i], scratch, &bytes);
         if (status != OK)
             return *got > 0 ? OK : status;
-        bytes = span_skip(bytes, offset - layout->extents[i].at);
-        bytes = span_first(bytes, cap - *got);
+        bytes = span_first(span_skip(bytes, offset), cap - *got);
         memcpy(into + *got, bytes.at, bytes.len);
         *got += bytes.len;
-        offset += bytes.len;
+        offset = 0;
     }
     return OK;
 }

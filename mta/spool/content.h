@@ -5,6 +5,9 @@
  * A layout never changes.  Compaction gives a content a new one while other threads read by the
  * old: a reader counts itself in before it picks up the layout, so an old one may go as soon as the
  * count has once been seen at zero after the exchange (content_turn).
+ *
+ * There may be millions of contents, of one extent each, so one is a single piece of memory: the
+ * layout it begins with stands behind it.
  */
 #pragma once
 #include "mta/spool/payload.h"
@@ -14,15 +17,12 @@
 /* A chunk record and what it carries. */
 struct extent {
     struct segment *segment;
-    uint64_t at; /* in the content */
     uint64_t checksum;
     uint32_t offset, bytes;
 };
 
+/* It holds the segments. */
 struct layout {
-    struct list link; /* among the retired */
-    struct content *content;
-    uint64_t bytes;
     size_t count;
     struct extent extents[];
 };
@@ -40,18 +40,19 @@ struct content {
     uint64_t bytes;
     _Atomic(struct layout *) layout;
     atomic_uint readers;
+    struct layout first; /* only this one is part of the content */
 };
+enum { CONTENT_BYTES_MAX = 72 };
+_Static_assert(sizeof(struct content) + sizeof(struct extent) <= CONTENT_BYTES_MAX,
+               "each message has one");
 
 void contents_init(struct contents *contents);
 
-/* Copies the extents, whose 'at' is filled in here, and holds their segments. */
-struct layout *layout_new(const struct extent *extents, size_t count);
-void layout_free(struct layout *layout);
-
-/* With one reference; takes the layout. */
-struct content *content_new(struct contents *home, struct layout *layout);
+/* With one reference; the extents are copied. */
+struct content *content_new(struct contents *home, const struct extent *extents, size_t count);
 const struct layout *content_layout(const struct content *content);
-void content_relayout(struct content *content, struct layout *fresh);
+/* The same bytes in other places. */
+void content_relayout(struct content *content, const struct extent *extents, size_t count);
 /* Frees retired layouts that nobody reads any more. */
 void content_turn(struct contents *contents);
 

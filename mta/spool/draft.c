@@ -51,11 +51,12 @@ static void undo_join(struct draft *d)
     if (!d->is_counted || stored == NULL)
         return; /* NULL: the message was lost with it */
     d->is_counted = false;
-    stored->joins--;
+    stored->more->joins--;
     if (d->state == DRAFT_FLYING) {
-        stored->joins_on_the_way--;
-        stored->joining -= d->rcpt_count;
+        stored->more->joins_on_the_way--;
+        stored->more->joining -= d->rcpt_count;
     }
+    stored_tidy(stored);
     if (stored->is_durable)
         spool_let_go(d->spool, stored);
 }
@@ -69,7 +70,7 @@ static void undo(struct draft *d)
     extents_drop_live(d->extents, d->extent_count);
     d->extent_count = 0;
     if (d->stored != NULL && !d->stored->is_durable) {
-        pieces_drop_live(d->stored->pieces, d->stored->piece_count);
+        pieces_drop_live(stored_pieces(d->stored), d->stored->piece_count);
         stored_free(&d->spool->index, d->stored);
     }
     d->stored = NULL;
@@ -277,7 +278,7 @@ void draft_join(struct draft *d, uint64_t id, const struct envelope_rcpt *rcpts,
         return;
     }
     d->is_counted = true;
-    stored->joins++;
+    stored_add_more(stored)->joins++;
     payload_put_rcpts_head(&d->front, d->rcpt_count, d->rcpt_count);
     for (uint32_t i = 0; i < d->rcpt_count; i++)
         payload_put_fresh_rcpt(&d->front, i, &rcpts[i]);
@@ -303,7 +304,7 @@ static enum status place_join(struct draft *d)
     struct buf stream     = {0};
     if (stored == NULL)
         return IO_ERROR; /* its commit was refused */
-    uint32_t first = stored->rcpt_count + stored->joining;
+    uint32_t first = stored->rcpt_count + stored_more(stored)->joining;
     if (first > PAYLOAD_RCPTS_MAX - d->rcpt_count)
         return NO_SPACE;
     if (compact_waits_for(s, stored))
@@ -336,7 +337,7 @@ static void begin_ends(struct draft *d, struct segment *segment)
         struct stored *about = stored_find(&d->spool->index, d->ends[i].id);
         if (about != NULL) {
             segment_pin(segment, spool_oldest(d->spool, about));
-            about->ends_on_the_way++;
+            stored_add_more(about)->ends_on_the_way++;
         }
     }
 }
@@ -348,8 +349,9 @@ static void finish_ends(struct draft *d, bool is_durable)
         struct stored *about = stored_find(&d->spool->index, d->ends[i].id);
         if (about == NULL)
             continue;
-        must(about->ends_on_the_way > 0);
-        about->ends_on_the_way--;
+        must(stored_more(about)->ends_on_the_way > 0);
+        about->more->ends_on_the_way--;
+        stored_tidy(about);
         if (is_durable && stored_end(about, d->ends[i].rcpt))
             spool_let_go(d->spool, about);
     }
@@ -358,11 +360,11 @@ static void finish_ends(struct draft *d, bool is_durable)
 static void join_on_placed(struct draft *d, struct place *pieces, size_t count)
 {
     struct stored *stored = stored_find(&d->spool->index, d->id);
-    must(stored != NULL);
+    must(stored != NULL && d->is_counted);
     d->pieces      = pieces;
     d->piece_count = count;
-    stored->joining += d->rcpt_count;
-    stored->joins_on_the_way++;
+    stored->more->joining += d->rcpt_count;
+    stored->more->joins_on_the_way++;
     enter(d, DRAFT_FLYING);
 }
 
@@ -374,9 +376,9 @@ void draft_on_placed(struct draft *d)
         join_on_placed(d, pieces, count);
         return;
     }
-    stored_set_pieces(d->stored, pieces, count);
     d->stored->oldest = pieces[0].segment->id;
     begin_ends(d, pieces[count - 1].segment);
+    stored_set_pieces(d->stored, pieces, count);
     enter(d, DRAFT_FLYING);
 }
 
@@ -421,8 +423,8 @@ void drafts_place(struct spool *s)
 static void settle_join(struct draft *d)
 {
     struct stored *stored = stored_find(&d->spool->index, d->id);
-    must(stored != NULL && stored->is_durable && stored->joining >= d->rcpt_count);
-    stored->joining -= d->rcpt_count;
+    must(stored != NULL && stored->is_durable && stored_more(stored)->joining >= d->rcpt_count);
+    stored->more->joining -= d->rcpt_count;
     stored_extend(stored, d->rcpt_count);
     compact_grow(stored, stored->rcpt_count - d->rcpt_count);
     stored_add_pieces(stored, d->pieces, d->piece_count);
@@ -436,15 +438,16 @@ static void take_join(struct draft *d)
     struct stored *stored = stored_find(&d->spool->index, d->id);
     must(stored != NULL && d->is_counted);
     d->is_counted = false;
-    stored->joins--;
-    stored->joins_on_the_way--;
+    stored->more->joins--;
+    stored->more->joins_on_the_way--;
+    stored_tidy(stored);
 }
 
 static void settle_commit(struct draft *d)
 {
     struct spool *s       = d->spool;
     struct stored *stored = d->stored;
-    stored->content       = content_new(&s->contents, layout_new(d->extents, d->extent_count));
+    stored->content       = content_new(&s->contents, d->extents, d->extent_count);
     stored->is_durable    = true;
     d->extent_count       = 0; /* they are the message's now */
     s->counted.commits++;

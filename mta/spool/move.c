@@ -2,6 +2,7 @@
 #include "mta/spool/move.h"
 #include "mta/base/fault.h"
 #include "mta/base/mem.h"
+#include <string.h>
 
 struct move *move_at(struct list *node)
 {
@@ -19,8 +20,18 @@ struct move *move_new(struct stored *stored)
     for (size_t i = 0; i < layout->count; i++)
         move->extents[i] = layout->extents[i];
     list_init(&move->link);
-    stored->move = move;
+    stored_add_more(stored)->move = move;
     return move;
+}
+
+void move_lose(struct move *move)
+{
+    struct stored *stored = move->stored;
+    if (stored == NULL)
+        return;
+    move->stored       = NULL;
+    stored->more->move = NULL;
+    stored_tidy(stored);
 }
 
 static void drop_live(const struct move *move)
@@ -33,8 +44,7 @@ static void drop_live(const struct move *move)
 
 static void move_free(struct move *move)
 {
-    if (move->stored != NULL)
-        move->stored->move = NULL;
+    move_lose(move);
     list_remove(&move->link);
     for (size_t i = 0; i < move->range_count; i++)
         buf_release(&move->ranges[i].rows);
@@ -54,12 +64,12 @@ void move_drop(struct move *move)
 
 static void replace_pieces(struct stored *stored, struct move *move)
 {
-    struct place *old = stored->pieces;
-    size_t count      = stored->piece_count;
-    stored->pieces    = NULL;
+    size_t joined     = stored->piece_count - move->covered;
+    struct place *old = mem_new_array(joined, sizeof *old);
+    memcpy(old, stored_pieces(stored) + move->covered, joined * sizeof *old);
     stored_set_pieces(stored, move->pieces, move->piece_count);
-    if (count > move->covered)
-        stored_add_pieces(stored, old + move->covered, count - move->covered);
+    if (joined > 0)
+        stored_add_pieces(stored, old, joined);
     mem_free(old);
     move->pieces      = NULL;
     move->piece_count = 0;
@@ -71,7 +81,7 @@ void move_settle(struct move *move)
     drop_live(move);
     stored_leave(stored);
     replace_pieces(stored, move);
-    content_relayout(stored->content, layout_new(move->extents, move->extent_count));
+    content_relayout(stored->content, move->extents, move->extent_count);
     stored_settle(stored);
     move_free(move);
 }

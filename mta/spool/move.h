@@ -31,6 +31,8 @@ struct move {
 
 struct move *move_at(struct list *node);
 struct move *move_new(struct stored *stored);
+/* The message is about to go. */
+void move_lose(struct move *move);
 /* The new records are garbage, the old ones stay. */
 void move_drop(struct move *move);
 /* The new records are the message from now on. */

@@ -50,7 +50,8 @@ struct taking {
 
 struct recover {
     struct spool_recovery report;
-    struct list waiting; /* struct stored, the oldest first */
+    uint64_t *waiting; /* ids of messages, the oldest first; some may have gone */
+    size_t waiting_next, waiting_count;
     struct notes notes;
     uint64_t sequence_max;
     uint32_t generation_max;

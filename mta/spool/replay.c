@@ -121,16 +121,10 @@ static struct late_ends *late_of(const struct replay *replay, uint64_t id)
     return NULL;
 }
 
-static void drop_fates(struct stored *stored)
-{
-    mem_free(stored->fates);
-    stored->fates = NULL;
-}
-
 static void forget(struct replay *replay, struct stored *stored)
 {
     struct late_ends *late = stored->is_incomplete ? late_of(replay, stored->id) : NULL;
-    drop_fates(stored);
+    stored_drop_fates(stored);
     stored_free(&replay->spool->index, stored);
     if (late != NULL)
         apply_late(replay, late); /* it was whole: it could end */
@@ -143,7 +137,7 @@ static void on_all_ended(struct replay *replay, struct stored *stored)
         return;
     }
     struct late_ends *late = stored->is_incomplete ? late_of(replay, stored->id) : NULL;
-    drop_fates(stored);
+    stored_drop_fates(stored);
     if (late != NULL)
         apply_late(replay, late);
 }
@@ -268,10 +262,9 @@ static void take_states(struct replay *replay, struct stored *stored, const stru
 
 static void set_content(struct replay *replay, struct stored *stored, const struct told *told)
 {
-    struct layout *layout = layout_new(told->extents, told->extent_count);
     if (stored->content != NULL)
         content_release(stored->content);
-    stored->content       = content_new(&replay->spool->contents, layout);
+    stored->content = content_new(&replay->spool->contents, told->extents, told->extent_count);
     stored->is_incomplete = !told->is_whole;
     stored_set_pieces(stored, replay->pieces, replay->piece_count);
     replay->pieces      = NULL;
@@ -315,7 +308,7 @@ static void on_checkpoint(struct replay *replay, const struct told *told)
     if (!is_known || told->is_whole || stored->is_incomplete) {
         struct late_ends *late = is_known && told->is_whole ? late_of(replay, told->id) : NULL;
         set_content(replay, stored, told);
-        drop_fates(stored); /* the checkpoint knows better */
+        stored_drop_fates(stored); /* the checkpoint knows better */
         if (late != NULL)
             apply_late(replay, late);
     }
@@ -431,7 +424,7 @@ static void on_piece(struct replay *replay, struct found *in, const struct scann
 /* Room for all; twice as much when it was not enough, as more may join. */
 static void make_fates(struct stored *stored)
 {
-    struct fates *fates = stored->fates;
+    struct fates *fates = stored_add_more(stored)->fates;
     uint32_t had = fates == NULL ? 0 : fates->count, needs = stored->rcpt_count;
     if (needs <= had)
         return;
@@ -439,8 +432,8 @@ static void make_fates(struct stored *stored)
         needs = had * 2;
     fates = mem_resize(fates, sizeof *fates + needs * sizeof fates->rows[0]);
     memset(fates->rows + had, 0, (needs - had) * sizeof fates->rows[0]);
-    fates->count  = needs;
-    stored->fates = fates;
+    fates->count        = needs;
+    stored->more->fates = fates;
 }
 
 static void set_fate(struct replay *replay, struct stored *stored,
@@ -450,7 +443,7 @@ static void set_fate(struct replay *replay, struct stored *stored,
     if (outcome->rcpt >= stored->rcpt_count || stored_has_ended(stored, outcome->rcpt))
         return;
     make_fates(stored);
-    stored->fates->rows[outcome->rcpt] =
+    stored->more->fates->rows[outcome->rcpt] =
         (struct fate){.next_wall_ms = fate->next_wall_ms,
                       .last_wall_ms = fate->last_wall_ms,
                       .note         = notes_intern(&replay->spool->recover.notes, fate),
@@ -524,55 +517,50 @@ static void tell_lost(struct spool *s, const struct stored *stored)
                 msgid_text(stored->id, id), s->directory);
 }
 
-static int by_message_id(const void *a, const void *b)
-{
-    uint64_t x = (*(struct stored *const *)a)->id, y = (*(struct stored *const *)b)->id;
-    return x < y ? -1 : x > y;
-}
-
 /* The commit is not whole and has not ended: neither it nor what should end with it has happened.
  * And those that nobody joined any more. */
 static void drop_lost(struct replay *replay)
 {
-    struct list *next, *all = &replay->spool->index.all;
-    for (struct list *n = list_first(all); n != NULL; n = next) {
-        struct stored *stored = CONTAINER_OF(n, struct stored, link);
-        next                  = list_next(all, n);
+    struct index *index = &replay->spool->index;
+    struct table_id *node;
+    for (size_t at = 0; (node = table_each_id(&index->by_id, &at)) != NULL;) {
+        struct stored *stored = CONTAINER_OF(node, struct stored, by_id);
         if (!stored->is_incomplete && stored->live > 0)
             continue;
         if (stored->live > 0)
             tell_lost(replay->spool, stored);
-        drop_fates(stored);
-        stored_free(&replay->spool->index, stored);
+        stored_drop_fates(stored);
+        stored_free(index, stored);
     }
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void settle_found(struct spool *s, struct stored *stored)
+{
+    stored_settle(stored);
+    stored->is_durable = true;
+    stored->is_open    = false;
+    s->recover.report.messages++;
+    s->recover.report.recipients += stored->live;
 }
 
 static void queue_by_age(struct spool *s)
 {
-    size_t count = s->index.by_id.count, i = 0;
-    struct stored **all = mem_new_array(count, sizeof(struct stored *));
-    struct list *first;
-    while ((first = list_take(&s->index.all)) != NULL)
-        all[i++] = CONTAINER_OF(first, struct stored, link);
-    must(i == count);
-    if (count > 0)
-        qsort(all, count, sizeof(struct stored *), by_message_id);
-    for (i = 0; i < count; i++) {
-        stored_settle(all[i]);
-        all[i]->is_durable = true;
-        all[i]->is_open    = false;
-        list_push(&s->recover.waiting, &all[i]->link);
-        s->recover.report.messages++;
-        s->recover.report.recipients += all[i]->live;
+    struct recover *r = &s->recover;
+    struct table_id *node;
+    r->waiting = mem_new_array(s->index.by_id.count, sizeof *r->waiting);
+    for (size_t at = 0; (node = table_each_id(&s->index.by_id, &at)) != NULL;) {
+        r->waiting[r->waiting_count++] = node->id;
+        settle_found(s, CONTAINER_OF(node, struct stored, by_id));
     }
-    s->recover.report.left = count;
-    mem_free(all);
-}
-
-static int by_draft(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
+    if (r->waiting_count > 0)
+        qsort(r->waiting, r->waiting_count, sizeof *r->waiting, by_number);
+    r->report.left = r->waiting_count;
 }
 
 /* Mail that was on its way in when the last run ended: chunks of that run that no commit named. */
@@ -590,7 +578,7 @@ static void count_dropped(struct replay *replay)
                 drafts[count++] = chunk->draft;
         }
     if (count > 0)
-        qsort(drafts, count, sizeof drafts[0], by_draft);
+        qsort(drafts, count, sizeof drafts[0], by_number);
     for (size_t i = 0; i < count; i++)
         s->recover.report.dropped_drafts += i == 0 || drafts[i] != drafts[i - 1];
     mem_free(drafts);

@@ -79,7 +79,6 @@ static struct spool *spool_new(const struct spool_config *config, struct disk *d
     index_init(&s->index, 0);
     chore_init(&s->chore, disk);
     list_init(&s->gone);
-    list_init(&s->recover.waiting);
     for (int i = 0; i < DRAFT_STATE_COUNT; i++)
         list_init(&s->drafts[i]);
     return s;
@@ -152,7 +151,7 @@ uint64_t spool_oldest(const struct spool *s, const struct stored *stored)
 
 void spool_let_go(struct spool *s, struct stored *stored)
 {
-    if (stored->live > 0 || stored->is_open || stored->joins > 0)
+    if (stored->live > 0 || stored->is_open || stored_more(stored)->joins > 0)
         return;
     compact_forget(s, stored);
     recover_forget(&s->recover, stored);

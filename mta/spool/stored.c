@@ -9,14 +9,13 @@ enum { WORD_BITS = 64 };
 void index_init(struct index *index, uint64_t seed)
 {
     table_init_by_id(&index->by_id, seed);
-    list_init(&index->all);
 }
 
 void index_release(struct index *index)
 {
-    struct list *first;
-    while ((first = list_first(&index->all)) != NULL)
-        stored_free(index, CONTAINER_OF(first, struct stored, link));
+    struct table_id *node;
+    for (size_t at = 0; (node = table_each_id(&index->by_id, &at)) != NULL;)
+        stored_free(index, CONTAINER_OF(node, struct stored, by_id));
     table_release(&index->by_id);
 }
 
@@ -26,54 +25,108 @@ struct stored *stored_find(const struct index *index, uint64_t id)
     return node == NULL ? NULL : CONTAINER_OF(node, struct stored, by_id);
 }
 
-static size_t words_for(uint32_t rcpt_count)
-{
-    return ((size_t)rcpt_count + WORD_BITS - 1) / WORD_BITS;
-}
-
 struct stored *stored_new(struct index *index, uint64_t id, uint32_t rcpt_count)
 {
     if (stored_find(index, id) != NULL)
         return NULL;
     struct stored *stored = mem_new(sizeof *stored);
     stored->id            = id;
-    stored->rcpt_count    = rcpt_count;
-    stored->live          = rcpt_count;
     stored->oldest        = SEGMENT_NO_ID;
-    stored->ended_words   = words_for(rcpt_count);
-    stored->ended         = mem_new_array(stored->ended_words, sizeof *stored->ended);
+    stored_extend(stored, rcpt_count);
     table_insert_id(&index->by_id, &stored->by_id);
-    list_push(&index->all, &stored->link);
     return stored;
+}
+
+static void drop_pieces(struct stored *stored)
+{
+    if (stored->piece_count > 1)
+        mem_free(stored->pieces.many.all);
+    stored->piece_count = 0;
 }
 
 void stored_free(struct index *index, struct stored *stored)
 {
-    must(stored->fates == NULL);
+    must(stored_more(stored)->fates == NULL);
     table_remove_id(&index->by_id, &stored->by_id);
-    list_remove(&stored->link);
     if (stored->content != NULL)
         content_release(stored->content);
-    mem_free(stored->pieces);
-    mem_free(stored->ended);
+    if (stored->rcpt_count > WORD_BITS)
+        mem_free(stored->ended.words);
+    drop_pieces(stored);
+    mem_free(stored->more);
     mem_free(stored);
+}
+
+/* --- what few have --- */
+
+const struct stored_more *stored_more(const struct stored *stored)
+{
+    static const struct stored_more none;
+    return stored->more == NULL ? &none : stored->more;
+}
+
+struct stored_more *stored_add_more(struct stored *stored)
+{
+    if (stored->more == NULL)
+        stored->more = mem_new(sizeof *stored->more);
+    return stored->more;
+}
+
+void stored_tidy(struct stored *stored)
+{
+    const struct stored_more *more = stored_more(stored);
+    if (more->ends_on_the_way + more->joins + more->joins_on_the_way + more->joining > 0 ||
+        more->move != NULL || more->fates != NULL)
+        return;
+    mem_free(stored->more);
+    stored->more = NULL;
+}
+
+void stored_drop_fates(struct stored *stored)
+{
+    if (stored->more == NULL)
+        return;
+    mem_free(stored->more->fates);
+    stored->more->fates = NULL;
+    stored_tidy(stored);
+}
+
+/* --- its records --- */
+
+uint32_t stored_own_pieces(const struct stored *stored)
+{
+    return stored->piece_count > 1 ? stored->pieces.many.own : stored->piece_count;
 }
 
 void stored_set_pieces(struct stored *stored, struct place *pieces, size_t count)
 {
-    mem_free(stored->pieces);
-    stored->pieces      = pieces;
-    stored->piece_count = stored->piece_cap = stored->own_pieces = count;
+    drop_pieces(stored);
+    stored->piece_count = (uint32_t)count;
+    if (count > 1) {
+        stored->pieces.many.all = pieces;
+        stored->pieces.many.cap = stored->pieces.many.own = (uint32_t)count;
+        return;
+    }
+    if (count == 1)
+        stored->pieces.only = pieces[0];
+    mem_free(pieces);
 }
 
 void stored_add_pieces(struct stored *stored, const struct place *pieces, size_t count)
 {
-    if (stored->piece_count + count > stored->piece_cap) {
-        stored->piece_cap = (stored->piece_count + count) * 2;
-        stored->pieces    = mem_resize(stored->pieces, stored->piece_cap * sizeof *stored->pieces);
+    uint32_t had = stored->piece_count, have = had + (uint32_t)count;
+    must(had > 0);
+    if (had == 1 || have > stored->pieces.many.cap) {
+        uint32_t cap = have * 2, own = stored_own_pieces(stored);
+        struct place *all = mem_new_array(cap, sizeof *all);
+        memcpy(all, stored_pieces(stored), had * sizeof *all);
+        drop_pieces(stored);
+        stored->pieces.many.all = all;
+        stored->pieces.many.cap = cap;
+        stored->pieces.many.own = own;
     }
-    for (size_t i = 0; i < count; i++)
-        stored->pieces[stored->piece_count++] = pieces[i];
+    memcpy(stored->pieces.many.all + had, pieces, count * sizeof *pieces);
+    stored->piece_count = have;
 }
 
 /* --- live bytes --- */
@@ -109,7 +162,7 @@ void extents_drop_live(const struct extent *extents, size_t count)
 void stored_settle(const struct stored *stored)
 {
     const struct layout *layout = content_layout(stored->content);
-    pieces_add_live(stored->pieces, stored->piece_count);
+    pieces_add_live(stored_pieces(stored), stored->piece_count);
     extents_add_live(layout->extents, layout->count);
 }
 
@@ -118,7 +171,7 @@ void stored_leave(const struct stored *stored)
     if (stored->is_adrift)
         return;
     const struct layout *layout = content_layout(stored->content);
-    pieces_drop_live(stored->pieces, stored->piece_count);
+    pieces_drop_live(stored_pieces(stored), stored->piece_count);
     extents_drop_live(layout->extents, layout->count);
 }
 
@@ -134,8 +187,9 @@ bool stored_touches(const struct stored *stored, const struct segment *segment)
     if (stored->is_adrift)
         return false;
     const struct layout *layout = content_layout(stored->content);
+    const struct place *pieces  = stored_pieces(stored);
     for (size_t i = 0; i < stored->piece_count; i++)
-        if (stored->pieces[i].segment == segment)
+        if (pieces[i].segment == segment)
             return true;
     for (size_t i = 0; i < layout->count; i++)
         if (layout->extents[i].segment == segment)
@@ -145,20 +199,43 @@ bool stored_touches(const struct stored *stored, const struct segment *segment)
 
 /* --- recipients --- */
 
+static size_t words_for(uint32_t rcpt_count)
+{
+    return ((size_t)rcpt_count + WORD_BITS - 1) / WORD_BITS;
+}
+
+/* Twice what is needed, beyond the first: an append a transaction must not cost all of them. */
+static size_t words_kept(uint32_t rcpt_count)
+{
+    size_t kept = 1;
+    while (kept < words_for(rcpt_count))
+        kept *= 2;
+    return kept;
+}
+
+static uint64_t *word_of(struct stored *stored, uint32_t rcpt)
+{
+    return stored->rcpt_count > WORD_BITS ? &stored->ended.words[rcpt / WORD_BITS]
+                                          : &stored->ended.word;
+}
+
 bool stored_has_ended(const struct stored *stored, uint32_t rcpt)
 {
-    return stored->ended[rcpt / WORD_BITS] >> rcpt % WORD_BITS & 1;
+    return *word_of((struct stored *)stored, rcpt) >> rcpt % WORD_BITS & 1;
 }
 
 void stored_extend(struct stored *stored, uint32_t count)
 {
-    size_t had = stored->ended_words, needs = words_for(stored->rcpt_count + count);
-    if (needs > had) {
-        stored->ended_words = needs > had * 2 ? needs : had * 2;
-        stored->ended = mem_resize(stored->ended, stored->ended_words * sizeof *stored->ended);
-        memset(stored->ended + had, 0, (stored->ended_words - had) * sizeof *stored->ended);
+    uint32_t needs = stored->rcpt_count + count;
+    size_t had = words_kept(stored->rcpt_count), kept = words_kept(needs);
+    if (kept > had) {
+        uint64_t *words = mem_new_array(kept, sizeof *words);
+        memcpy(words, word_of(stored, 0), had * sizeof *words);
+        if (had > 1)
+            mem_free(stored->ended.words);
+        stored->ended.words = words;
     }
-    stored->rcpt_count += count;
+    stored->rcpt_count = needs;
     stored->live += count;
 }
 
@@ -166,7 +243,7 @@ bool stored_end(struct stored *stored, uint32_t rcpt)
 {
     if (rcpt >= stored->rcpt_count || stored_has_ended(stored, rcpt))
         return false;
-    stored->ended[rcpt / WORD_BITS] |= 1ULL << rcpt % WORD_BITS;
+    *word_of(stored, rcpt) |= 1ULL << rcpt % WORD_BITS;
     must(stored->live > 0);
     stored->live--;
     return true;
@@ -176,6 +253,6 @@ void stored_revive(struct stored *stored, uint32_t rcpt)
 {
     if (!stored_has_ended(stored, rcpt))
         return;
-    stored->ended[rcpt / WORD_BITS] &= ~(1ULL << rcpt % WORD_BITS);
+    *word_of(stored, rcpt) &= ~(1ULL << rcpt % WORD_BITS);
     stored->live++;
 }

@@ -12,38 +12,51 @@
 struct fates;
 struct move;
 
+/* What few messages have. */
+struct stored_more {
+    uint32_t ends_on_the_way;  /* recipients that end when a commit in the log is durable */
+    uint32_t joins;            /* transactions that join it, until the engine has taken them */
+    uint32_t joins_on_the_way; /* those of them that are in the log */
+    uint32_t joining;          /* their recipients that are not durable */
+    struct move *move;         /* compaction is at it; NULL: it is not */
+    struct fates *fates;       /* only between recovery and spool_take_recovered() */
+};
+
+/* There may be millions, most of them for one recipient and with one record. */
 struct stored {
     union {
         struct table_id by_id;
         uint64_t id;
     };
-    struct list link; /* all, in the order in which they came or were recovered */
-    uint64_t oldest;  /* the first segment that may hold a commit or checkpoint of it */
+    uint64_t oldest; /* the first segment that may hold a commit or checkpoint of it */
     struct content *content;
-    uint64_t *ended; /* a bit for each recipient */
-    size_t ended_words;
+    struct stored_more *more; /* stored_more() gives it, stored_add_more() makes it */
+    union {                   /* a bit for each recipient that has ended */
+        uint64_t word;        /* as long as that is enough */
+        uint64_t *words;
+    } ended;
     uint32_t rcpt_count, live;
-    uint32_t ends_on_the_way;  /* recipients that end when a commit in the log is durable */
-    uint32_t joins;            /* transactions that join it, until the engine has taken them */
-    uint32_t joins_on_the_way; /* those of them that are in the log */
-    uint32_t joining;          /* their recipients that are not durable */
-    struct place *pieces;      /* of its commit or checkpoint, and of what joined since */
-    size_t piece_count, piece_cap;
-    size_t own_pieces;   /* the first of them: not of what joined */
-    struct move *move;   /* compaction is at it; NULL: it is not */
-    struct fates *fates; /* only between recovery and spool_take_recovered() */
-    bool is_durable;     /* its commit is on disk */
-    bool is_open;        /* others may join */
-    bool is_known;       /* the engine has it, so it can be asked for a checkpoint */
-    bool is_stuck;       /* it cannot be moved now */
-    bool has_hole;       /* some of its content is lost, which was told */
-    bool is_adrift;      /* its commit is spoiled: it lives in memory only */
-    bool is_incomplete;  /* recovery: its content is not all there */
+    union { /* stored_pieces(): of its commit or checkpoint, and of what joined since */
+        struct place only;
+        struct {
+            struct place *all;
+            uint32_t cap, own; /* own: the first of them, not of what joined */
+        } many;
+    } pieces;
+    uint32_t piece_count;
+    bool is_durable : 1;    /* its commit is on disk */
+    bool is_open : 1;       /* others may join */
+    bool is_known : 1;      /* the engine has it, so it can be asked for a checkpoint */
+    bool is_stuck : 1;      /* it cannot be moved now */
+    bool has_hole : 1;      /* some of its content is lost, which was told */
+    bool is_adrift : 1;     /* its commit is spoiled: it lives in memory only */
+    bool is_incomplete : 1; /* recovery: its content is not all there */
 };
+enum { STORED_BYTES_MAX = 72 };
+_Static_assert(sizeof(struct stored) <= STORED_BYTES_MAX, "each message has one");
 
 struct index {
     struct table by_id;
-    struct list all;
 };
 
 void index_init(struct index *index, uint64_t seed);
@@ -55,6 +68,19 @@ struct stored *stored_new(struct index *index, uint64_t id, uint32_t rcpt_count)
 void stored_free(struct index *index, struct stored *stored);
 struct stored *stored_find(const struct index *index, uint64_t id);
 
+/* For reading: all zero when there is none. */
+const struct stored_more *stored_more(const struct stored *stored);
+struct stored_more *stored_add_more(struct stored *stored);
+/* It goes when there is nothing in it. */
+void stored_tidy(struct stored *stored);
+void stored_drop_fates(struct stored *stored);
+
+static inline const struct place *stored_pieces(const struct stored *stored)
+{
+    return stored->piece_count > 1 ? stored->pieces.many.all : &stored->pieces.only;
+}
+/* The first so many are not of what joined. */
+uint32_t stored_own_pieces(const struct stored *stored);
 /* Takes the array. */
 void stored_set_pieces(struct stored *stored, struct place *pieces, size_t count);
 /* More pieces behind those it has, which are copied. */

@@ -60,7 +60,7 @@ static enum status refill(struct recover *r)
     while (status == OK && r->stream.len - t->at < ROW_BYTES_MAX && t->piece < t->pieces_end) {
         buf_drop(&r->stream, t->at);
         t->at  = 0;
-        status = read_piece(&r->window, &t->stored->pieces[t->piece++], &r->stream);
+        status = read_piece(&r->window, &stored_pieces(t->stored)[t->piece++], &r->stream);
     }
     return status;
 }
@@ -120,8 +120,9 @@ static void take_row(struct recover *r, const struct payload_rcpt *row, uint32_t
                                             .orcpt   = arena_text(&r->arena, row->orcpt),
                                             .notify  = row->notify};
     take_fate(r, &row->fate, rcpt);
-    if (stored->fates != NULL && index < stored->fates->count && stored->fates->rows[index].is_set)
-        apply_fate(r, &stored->fates->rows[index], rcpt);
+    const struct fates *fates = stored_more(stored)->fates;
+    if (fates != NULL && index < fates->count && fates->rows[index].is_set)
+        apply_fate(r, &fates->rows[index], rcpt);
     if (stored_has_ended(stored, index))
         rcpt->state = RCPT_ENDED;
 }
@@ -156,7 +157,7 @@ static enum status next_rows(struct recover *r)
     struct taking *t = &r->taking;
     if (t->stored == NULL)
         return END;
-    if (t->pieces_end == t->stored->own_pieces) {
+    if (t->pieces_end == stored_own_pieces(t->stored)) {
         t->piece      = t->pieces_end;
         t->pieces_end = t->stored->piece_count;
         t->at         = 0;
@@ -204,7 +205,7 @@ static bool begin(struct recover *r, struct stored *stored)
 {
     struct payload_entry entry;
     uint32_t total, given;
-    r->taking = (struct taking){.stored = stored, .pieces_end = stored->own_pieces};
+    r->taking = (struct taking){.stored = stored, .pieces_end = stored_own_pieces(stored)};
     buf_clear(&r->stream);
     if (refill(r) != OK)
         return false;
@@ -230,8 +231,7 @@ static void end_taking(struct recover *r, bool is_good)
 {
     struct stored *stored = r->taking.stored;
     if (stored != NULL) {
-        mem_free(stored->fates);
-        stored->fates    = NULL;
+        stored_drop_fates(stored);
         stored->is_known = is_good;
         stored->is_stuck = !is_good;
     }
@@ -271,15 +271,14 @@ static bool give_some(struct spool *s, struct spool_recovered *message)
 bool spool_take_recovered(struct spool *s, struct spool_recovered *message)
 {
     struct recover *r = &s->recover;
-    struct list *first;
     must(s->kind == SPOOL_KIND);
     if (r->rcpts == NULL)
         r->rcpts = mem_new_array(SPOOL_PIECE_RCPTS, sizeof *r->rcpts);
     if (r->taking.is_active)
         return give_some(s, message);
-    while ((first = list_take(&r->waiting)) != NULL) {
-        struct stored *stored = CONTAINER_OF(first, struct stored, link);
-        list_push(&s->index.all, first);
+    while (r->waiting_next < r->waiting_count) {
+        struct stored *stored = stored_find(&s->index, r->waiting[r->waiting_next++]);
+        must(stored != NULL); /* nothing ends it before it was taken */
         if (!begin(r, stored)) {
             tell_unreadable(s, stored);
             end_taking(r, false);
@@ -296,15 +295,14 @@ bool spool_take_recovered(struct spool *s, struct spool_recovered *message)
 
 bool recover_is_over(const struct recover *r)
 {
-    return list_is_empty(&r->waiting) && !r->taking.is_active;
+    return r->waiting_next == r->waiting_count && !r->taking.is_active;
 }
 
 void recover_forget(struct recover *r, struct stored *stored)
 {
     if (r->taking.stored != stored)
         return;
-    mem_free(stored->fates);
-    stored->fates       = NULL;
+    stored_drop_fates(stored);
     r->taking.stored    = NULL;
     r->taking.rows_left = 0;
 }
@@ -313,16 +311,17 @@ void recover_forget(struct recover *r, struct stored *stored)
 void recover_release(struct spool *s)
 {
     struct recover *r = &s->recover;
-    struct list *first;
     if (r->taking.stored != NULL)
         recover_forget(r, r->taking.stored);
     r->taking = (struct taking){0};
-    while ((first = list_take(&r->waiting)) != NULL) {
-        struct stored *stored = CONTAINER_OF(first, struct stored, link);
-        mem_free(stored->fates);
-        stored->fates = NULL;
-        list_push(&s->index.all, first);
+    while (r->waiting_next < r->waiting_count) {
+        struct stored *stored = stored_find(&s->index, r->waiting[r->waiting_next++]);
+        if (stored != NULL)
+            stored_drop_fates(stored);
     }
+    mem_free(r->waiting);
+    r->waiting      = NULL;
+    r->waiting_next = r->waiting_count = 0;
     notes_release(&r->notes);
     buf_release(&r->window.bytes);
     r->window = (struct window){0};
