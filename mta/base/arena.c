@@ -73,9 +73,14 @@ void *arena_new(struct arena *a, size_t bytes)
     return take(a, bytes, alignof(max_align_t));
 }
 
+char *arena_bytes(struct arena *a, size_t bytes)
+{
+    return take(a, bytes, 1);
+}
+
 const char *arena_text(struct arena *a, struct span text)
 {
-    char *copy = take(a, text.len + 1, 1);
+    char *copy = arena_bytes(a, text.len + 1);
     if (text.len > 0)
         memcpy(copy, text.at, text.len);
     copy[text.len] = '\0';

@@ -18,5 +18,7 @@ void arena_reset(struct arena *a);
 
 /* Zeroed, aligned for any type. */
 void *arena_new(struct arena *a, size_t bytes);
-/* A copy with a NUL behind it; unaligned, so that short texts cost what they are long. */
+/* Zeroed in a fresh arena, unaligned: short texts cost what they are long. */
+char *arena_bytes(struct arena *a, size_t bytes);
+/* A copy with a NUL behind it; unaligned too. */
 const char *arena_text(struct arena *a, struct span text);

@@ -15,19 +15,17 @@ static const unsigned may_follow[BATCH_STATES] = {
 };
 #undef TO
 
-struct batch *batch_new(struct message *m)
+struct batch *batch_new(struct message *m, struct domain *d)
 {
     struct batch *b = mem_new(sizeof *b);
     b->message      = m;
-    list_push(&m->batches, &b->in_message);
+    b->domain       = d;
     return b;
 }
 
 void batch_free(struct batch *b)
 {
     must(b->count == 0 && b->state == BATCH_NOWHERE);
-    list_remove(&b->in_message);
-    list_remove(&b->in_domain);
     mem_free(b);
 }
 
@@ -35,23 +33,24 @@ void batch_push(struct batch *b, struct recipient *r)
 {
     must(r->batch == NULL);
     r->batch = b;
-    r->next  = NULL;
-    if (b->last == NULL)
-        b->first = r;
-    else
+    r->next  = r;
+    if (b->last != NULL) {
+        r->next       = b->last->next;
         b->last->next = r;
+    }
     b->last = r;
     b->count++;
 }
 
 struct recipient *batch_pop(struct batch *b)
 {
-    struct recipient *r = b->first;
+    struct recipient *r = batch_first(b);
     if (r == NULL)
         return NULL;
-    b->first = r->next;
-    if (b->first == NULL)
+    if (r == b->last)
         b->last = NULL;
+    else
+        b->last->next = r->next;
     b->count--;
     r->next  = NULL;
     r->batch = NULL;

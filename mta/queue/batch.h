@@ -23,27 +23,39 @@ enum batch_state {
 };
 
 struct batch {
-    struct list in_message; /* message->batches */
-    struct list in_domain;  /* domain->batches */
     union {
-        struct list in_flow;  /* READY: site_message->batches */
+        struct {                       /* UNROUTED, LINGERING, READY: */
+            struct list in_domain;     /* domain->batches */
+            struct list in_flow;       /* READY: site_message->batches */
+            struct site_message *turn; /* READY */
+        };
         struct heap_node due; /* DEFERRED: queue->due */
     };
     struct message *message;
     struct domain *domain;
-    struct site_message *turn; /* READY */
-    struct recipient *first, *last;
+    struct recipient *last; /* its next is the first: a ring; NULL when empty */
     uint32_t count;
     uint8_t state; /* enum batch_state */
 };
 
-enum { BATCH_BYTES_MAX = 128 };
+enum { BATCH_BYTES_MAX = 72 };
 _Static_assert(sizeof(struct batch) <= BATCH_BYTES_MAX, "a mailing has one for each domain");
 
-/* Empty, NOWHERE, in the list of its message; place.c links it to its domain. */
-struct batch *batch_new(struct message *m);
+/* Empty and NOWHERE. */
+struct batch *batch_new(struct message *m, struct domain *d);
 /* It must be empty and NOWHERE. */
 void batch_free(struct batch *b);
+
+/* for (struct recipient *r = batch_first(b); r != NULL; r = batch_next(b, r)) */
+static inline struct recipient *batch_first(const struct batch *b)
+{
+    return b->last == NULL ? NULL : b->last->next;
+}
+
+static inline struct recipient *batch_next(const struct batch *b, const struct recipient *r)
+{
+    return r == b->last ? NULL : r->next;
+}
 
 void batch_push(struct batch *b, struct recipient *r);
 struct recipient *batch_pop(struct batch *b);

@@ -26,7 +26,7 @@ struct domain {
     struct list in_site;
     struct list in_unrouted;
     struct list in_idle;
-    struct list batches; /* all, wherever they are */
+    struct list batches; /* those that wait at it: UNROUTED, LINGERING, READY */
     struct site *site;
     struct batch *gathering;             /* only while a message is taken in */
     uint64_t expires_ms;                 /* of a KNOWN route */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "mta/queue/message.h"
-#include "mta/base/buf.h"
 #include "mta/base/fault.h"
 #include "mta/base/mem.h"
+#include "mta/queue/batch.h"
 #include "mta/queue/recipient.h"
+#include <string.h>
 
 enum { RCPTS_AT_FIRST = 1, CHUNKS_AT_FIRST = 4 };
 
@@ -13,17 +14,20 @@ static const char *keep(struct message *m, struct span text)
     return text.len == 0 ? "" : arena_text(&m->arena, text);
 }
 
-/* Most recipients have neither: those share two empty texts. */
-static const char *keep_both(struct message *m, struct span first, struct span second)
+/* One behind the other; NULL is "". */
+static const char *keep_all(struct message *m, const char *const *texts, size_t count)
 {
-    if (first.len + second.len == 0)
-        return "\0";
-    struct buf both = {0};
-    buf_put(&both, first);
-    buf_put_byte(&both, '\0');
-    buf_put(&both, second);
-    const char *kept = arena_text(&m->arena, buf_span(&both));
-    buf_release(&both);
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += span_of(texts[i]).len + 1;
+    char *kept = arena_bytes(&m->arena, bytes), *at = kept;
+    for (size_t i = 0; i < count; i++) {
+        struct span text = span_of(texts[i]);
+        if (text.len > 0)
+            memcpy(at, text.at, text.len);
+        at[text.len] = '\0';
+        at += text.len + 1;
+    }
     return kept;
 }
 
@@ -36,7 +40,6 @@ struct message *message_new(uint64_t id, const struct envelope *envelope)
     m->envelope.envid  = keep(m, span_of(envelope->envid));
     m->message_id      = "";
     m->flow_name       = "";
-    list_init(&m->batches);
     return m;
 }
 
@@ -73,7 +76,8 @@ static void make_room_behind(struct message *m)
 
 uint32_t message_add_rcpt(struct message *m, const struct envelope_rcpt *rcpt)
 {
-    uint32_t index = m->rcpt_count;
+    const char *texts[] = {rcpt->address, rcpt->orcpt, rcpt->data};
+    uint32_t index      = m->rcpt_count;
     must(index < UINT32_MAX / 2);
     if (m->is_sealed)
         make_room_behind(m);
@@ -81,8 +85,7 @@ uint32_t message_add_rcpt(struct message *m, const struct envelope_rcpt *rcpt)
         make_room(m);
     m->rcpt_count++;
     *message_rcpt(m, index) = (struct recipient){
-        .address  = keep(m, span_of(rcpt->address)),
-        .more     = keep_both(m, span_of(rcpt->orcpt), span_of(rcpt->data)),
+        .address  = keep_all(m, texts, sizeof texts / sizeof texts[0]),
         .index    = index,
         .state    = RCPT_WAITING,
         .notify   = rcpt->notify,
@@ -101,11 +104,23 @@ void message_seal(struct message *m)
     m->rcpt_cap = m->rcpt_count;
 }
 
+struct batch *message_next_batch(const struct message *m, uint32_t *at)
+{
+    while (*at < m->rcpt_count) {
+        struct recipient *r = message_rcpt(m, (*at)++);
+        if (r->batch != NULL && batch_first(r->batch) == r)
+            return r->batch;
+    }
+    return NULL;
+}
+
 void message_free(struct message *m)
 {
-    must(list_is_empty(&m->batches) && m->busy == 0);
-    for (uint32_t i = 0; i < m->rcpt_count; i++)
+    must(m->busy == 0);
+    for (uint32_t i = 0; i < m->rcpt_count; i++) {
+        must(message_rcpt(m, i)->batch == NULL);
         attempt_note_release(message_rcpt(m, i)->last);
+    }
     for (uint32_t i = 0; i < m->chunk_count; i++)
         mem_free(m->chunks[i]);
     mem_free(m->chunks);

@@ -17,7 +17,8 @@ struct batch;
 struct flow;
 
 enum {
-    RECIPIENT_HOT_BYTES_MAX = 64,
+    RECIPIENT_HOT_BYTES_MAX = 64, /* with its share of message and batch, but its address */
+    RECIPIENT_BYTES_MAX     = 40,
     MESSAGE_CHUNK_RCPTS     = 64, /* allotted at once for those who join */
 };
 
@@ -32,22 +33,22 @@ enum rcpt_wish { RCPT_WISH_NONE, RCPT_WISH_HOLD, RCPT_WISH_CANCEL };
 
 /* One person to reach.  Its index in the message is its name in the spool, and never changes. */
 struct recipient {
-    const char *address;
-    const char *more;          /* two texts, one behind the NUL of the other: ORCPT, data */
-    struct recipient *next;    /* in its batch */
+    const char *address;       /* behind its NUL two more texts: ORCPT, data */
+    struct recipient *next;    /* in its batch: a ring (batch_next) */
     struct batch *batch;       /* NULL once it waits for nothing more */
     struct attempt_note *last; /* NULL before the first try */
     uint32_t index;
     uint16_t attempts;
-    uint8_t state;     /* enum rcpt_state */
-    uint8_t notify;    /* enum envelope_notify */
-    uint8_t wish;      /* enum rcpt_wish: an operator's, for when its job is home */
-    bool is_busy;      /* in a job */
-    bool is_late_told; /* a delay report was made */
-    bool is_chosen;    /* scratch: by a selector, while a command runs */
-    bool is_local;     /* for ourselves */
+    uint8_t state : 3;     /* enum rcpt_state */
+    uint8_t notify : 4;    /* enum envelope_notify */
+    bool is_busy : 1;      /* in a job */
+    uint8_t wish : 2;      /* enum rcpt_wish: an operator's, for when its job is home */
+    bool is_late_told : 1; /* a delay report was made */
+    bool is_chosen : 1;    /* scratch: by a selector, while a command runs */
+    bool is_local : 1;     /* for ourselves */
 };
-_Static_assert(sizeof(struct recipient) <= RECIPIENT_HOT_BYTES_MAX, "a million in 64 MB");
+_Static_assert(sizeof(struct recipient) <= RECIPIENT_BYTES_MAX, "there are millions");
+_Static_assert(RCPT_STATE_COUNT <= 1 << 3 && NOTIFY_DELAY < 1 << 4, "they fit");
 
 struct message {
     union {
@@ -64,7 +65,6 @@ struct message {
     bool is_report;
     struct heap_node expiry, report, delay; /* the queue's clocks for it */
     uint64_t expire_ms;
-    struct list batches;
     /* message_rcpt() finds them: those it was accepted with stand in one piece, those who joined
      * later in chunks of MESSAGE_CHUNK_RCPTS, because pointers to the first ones must hold. */
     struct recipient *rcpts;
@@ -98,11 +98,12 @@ void message_seal(struct message *m);
 
 static inline struct envelope_rcpt recipient_envelope(const struct recipient *r)
 {
+    const char *orcpt = r->address + strlen(r->address) + 1;
     return (struct envelope_rcpt){.address  = r->address,
-                                  .orcpt    = r->more,
+                                  .orcpt    = orcpt,
                                   .notify   = r->notify,
                                   .is_local = r->is_local,
-                                  .data     = r->more + strlen(r->more) + 1};
+                                  .data     = orcpt + strlen(orcpt) + 1};
 }
 
 static inline struct recipient *message_rcpt(const struct message *m, uint32_t index)
@@ -112,6 +113,10 @@ static inline struct recipient *message_rcpt(const struct message *m, uint32_t i
     index -= m->first_count;
     return &m->chunks[index / MESSAGE_CHUNK_RCPTS][index % MESSAGE_CHUNK_RCPTS];
 }
+
+/* Its batches, by the first recipient of each; start with *at = 0; NULL at the end.  Those at or
+ * before the one just given may change meanwhile. */
+struct batch *message_next_batch(const struct message *m, uint32_t *at);
 
 /* It must not be in a queue.  The content stays the caller's. */
 void message_free(struct message *m);

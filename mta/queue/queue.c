@@ -32,9 +32,8 @@ struct queue *queue_new(const struct queue_policy *policy, uint64_t seed)
 
 static void drop_message(struct queue *q, struct message *m)
 {
-    struct list *node;
-    while ((node = list_first(&m->batches)) != NULL) {
-        struct batch *b = CONTAINER_OF(node, struct batch, in_message);
+    struct batch *b;
+    for (uint32_t at = 0; (b = message_next_batch(m, &at)) != NULL;) {
         place_out(q, b);
         while (batch_pop(b) != NULL)
             ;
@@ -107,30 +106,26 @@ static struct flow *meet_flow(struct queue *q, struct span name)
 static bool fits(const struct batch *b, const struct message *m, const struct recipient *r,
                  uint64_t due_in_ms)
 {
-    return b != NULL && b->message == m && b->due.key == due_in_ms && b->first->state == r->state;
+    return b != NULL && b->message == m && b->due.key == due_in_ms &&
+           batch_first(b)->state == r->state;
 }
 
-/* Returns whether that takes another batch. */
-static bool gather(struct queue *q, struct message *m, struct recipient *r, uint64_t due_in_ms)
+static void gather(struct queue *q, struct message *m, struct recipient *r, uint64_t due_in_ms)
 {
     struct domain *d = route_domain_of(q, r);
-    bool is_new      = !fits(d->gathering, m, r, due_in_ms);
-    if (is_new) {
+    if (!fits(d->gathering, m, r, due_in_ms)) {
         d->gathering          = place_new(q, m, d);
         d->gathering->due.key = due_in_ms;
     }
     batch_push(d->gathering, r);
-    return is_new;
 }
 
 static void join(struct queue *q, struct message *m, struct recipient *r);
 
-/* Recipients from 'first' on.  What may go at once stands with those who came before.  Returns how
- * many batches wait to be placed. */
-static uint32_t gather_from(struct queue *q, struct message *m, uint32_t first,
-                            const uint64_t *due_in_ms)
+/* Recipients from 'first' on.  What may go at once stands with those who came before. */
+static void gather_from(struct queue *q, struct message *m, uint32_t first,
+                        const uint64_t *due_in_ms)
 {
-    uint32_t batches = 0;
     for (uint32_t i = first; i < m->rcpt_count; i++) {
         struct recipient *r = message_rcpt(m, i);
         bool is_waiting     = r->state == RCPT_WAITING;
@@ -140,15 +135,14 @@ static uint32_t gather_from(struct queue *q, struct message *m, uint32_t first,
         if (is_waiting && due == 0 && first > 0)
             join(q, m, r);
         else if (is_waiting || r->state == RCPT_HELD)
-            batches += gather(q, m, r, due);
+            gather(q, m, r, due);
     }
-    return batches;
 }
 
 static void place_one(struct queue *q, struct batch *b)
 {
     b->domain->gathering = NULL;
-    if (b->first->state == RCPT_HELD)
+    if (batch_first(b)->state == RCPT_HELD)
         place_held(q, b);
     else if (b->due.key > 0)
         place_deferred(q, b, q->now_ms + b->due.key);
@@ -156,22 +150,13 @@ static void place_one(struct queue *q, struct batch *b)
         place_waiting(q, b, false);
 }
 
-static void place_all(struct queue *q, struct message *m)
+/* Of recipients from 'first' on. */
+static void place_gathered(struct queue *q, const struct message *m, uint32_t first)
 {
-    for (struct list *n = list_first(&m->batches); n != NULL; n = list_next(&m->batches, n))
-        place_one(q, CONTAINER_OF(n, struct batch, in_message));
-}
-
-/* Those that were just gathered are among the last ones. */
-static void place_gathered(struct queue *q, struct message *m, uint32_t count)
-{
-    for (struct list *n = list_last(&m->batches); count > 0; n = list_before(&m->batches, n)) {
-        struct batch *b = CONTAINER_OF(n, struct batch, in_message);
-        if (b->state != BATCH_NOWHERE)
-            continue; /* it was made for one that joined */
-        place_one(q, b);
-        count--;
-    }
+    struct batch *b;
+    while ((b = message_next_batch(m, &first)) != NULL)
+        if (b->state == BATCH_NOWHERE) /* else it was made for one that joined */
+            place_one(q, b);
 }
 
 void queue_accept(struct queue *q, struct message *m, uint64_t expire_in_ms,
@@ -186,12 +171,12 @@ void queue_accept(struct queue *q, struct message *m, uint64_t expire_in_ms,
     m->expire_ms = expire_in_ms > UINT64_MAX - now_ms ? UINT64_MAX : now_ms + expire_in_ms;
     heap_push(&q->expiries, &m->expiry, m->expire_ms);
 
-    (void)gather_from(q, m, 0, due_in_ms);
+    gather_from(q, m, 0, due_in_ms);
     linger_begin(q, m);
     q->live += m->live;
     q->owing += m->owing;
     q->accepted += m->live - m->owing;
-    place_all(q, m);
+    place_gathered(q, m, 0);
     end_arm_delay(q, m, expire_in_ms);
     if (m->is_open)
         list_push(&q->open, &m->in_open);
@@ -265,11 +250,11 @@ void queue_restore(struct queue *q, struct message *m, uint32_t first, const uin
     must(m->is_open && first > 0);
     queue_set_clock(q, now_ms);
     q->message_bytes += message_memory(m);
-    uint32_t batches = gather_from(q, m, first, due_in_ms);
+    gather_from(q, m, first, due_in_ms);
     q->live += m->live - live;
     q->owing += m->owing - owing;
     q->accepted += (m->live - live) - (m->owing - owing);
-    place_gathered(q, m, batches);
+    place_gathered(q, m, first);
     if (!heap_holds(&q->expiries, &m->expiry)) /* those who were there have expired */
         heap_push(&q->expiries, &m->expiry, m->expire_ms);
     end_arm_delay_again(q, m, first);

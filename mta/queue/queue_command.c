@@ -5,7 +5,10 @@
  * job keep the wish until they come home (queue_home.c).
  */
 #include "mta/base/fault.h"
+#include "mta/base/mem.h"
 #include "mta/queue/queue_inside.h"
+
+enum { BATCHES_AT_FIRST = 16 };
 
 struct order {
     struct queue *q;
@@ -14,6 +17,8 @@ struct order {
     bool dry_run;
     uint64_t wall_ms;
     size_t matched;
+    struct batch **batches; /* of the message in hand */
+    size_t room;
 };
 
 /* Whether the command has anything to do with this recipient. */
@@ -36,7 +41,7 @@ static uint32_t choose(struct order *o, struct batch *b)
 {
     struct message *m = b->message;
     uint32_t chosen   = 0;
-    for (struct recipient *r = b->first; r != NULL; r = r->next) {
+    for (struct recipient *r = batch_first(b); r != NULL; r = batch_next(b, r)) {
         r->is_chosen = concerns(o->command, r) &&
                        queue_matches(o->q, o->selector, m, r->index, o->q->now_ms, o->wall_ms);
         chosen += r->is_chosen;
@@ -52,7 +57,7 @@ static void wish(struct order *o, struct batch *b)
         [QUEUE_RELEASE] = RCPT_WISH_NONE,
         [QUEUE_CANCEL]  = RCPT_WISH_CANCEL,
     };
-    for (struct recipient *r = b->first; r != NULL; r = r->next)
+    for (struct recipient *r = batch_first(b); r != NULL; r = batch_next(b, r))
         if (r->is_chosen)
             r->wish = (uint8_t)wishes[o->command];
 }
@@ -60,7 +65,7 @@ static void wish(struct order *o, struct batch *b)
 static void change(struct order *o, struct batch *b, enum outcome outcome, enum rcpt_state state)
 {
     struct rcpt_news news = {.outcome = outcome, .state = state, .site = b->domain->site};
-    for (struct recipient *r = b->first; r != NULL; r = r->next)
+    for (struct recipient *r = batch_first(b); r != NULL; r = batch_next(b, r))
         end_note(o->q, b->message, r, &news);
 }
 
@@ -123,24 +128,35 @@ static void command_batch(struct order *o, struct batch *b)
         act(o, place_split_chosen(o->q, b));
 }
 
-static size_t count_batches(const struct message *m)
+/* Before the command takes some apart: what it makes is not visited. */
+static size_t list_batches(struct order *o, const struct message *m)
 {
+    struct batch *b;
     size_t count = 0;
-    for (const struct list *n = list_first(&m->batches); n != NULL; n = list_next(&m->batches, n))
-        count++;
+    for (uint32_t at = 0; (b = message_next_batch(m, &at)) != NULL;) {
+        if (count == o->room) {
+            o->room    = o->room == 0 ? BATCHES_AT_FIRST : o->room * 2;
+            o->batches = mem_resize(o->batches, o->room * sizeof(struct batch *));
+        }
+        o->batches[count++] = b;
+    }
     return count;
 }
 
-/* Batches that the command makes stand behind those that were there, and are not visited. */
 static void command_message(struct order *o, struct message *m)
 {
-    struct list *n = list_first(&m->batches), *next;
-    for (size_t left = count_batches(m); left > 0; left--, n = next) {
-        next = list_next(&m->batches, n);
-        command_batch(o, CONTAINER_OF(n, struct batch, in_message));
-    }
+    size_t count = list_batches(o, m);
+    for (size_t i = 0; i < count; i++)
+        command_batch(o, o->batches[i]);
     if (!o->dry_run)
         end_check(o->q, m);
+}
+
+static void command_all(struct order *o)
+{
+    struct message *m;
+    for (size_t cursor = 0; (m = queue_each_message(o->q, &cursor)) != NULL;)
+        command_message(o, m);
 }
 
 /* NOLINTNEXTLINE(readability-function-size): two clocks */
@@ -150,14 +166,11 @@ size_t queue_command(struct queue *q, enum queue_command command, const struct s
     queue_set_clocks(q, now_ms, wall_ms);
     struct order o = {
         .q = q, .command = command, .selector = selector, .dry_run = dry_run, .wall_ms = wall_ms};
-    if (selector->id != 0) {
-        struct message *m = queue_find(q, selector->id);
-        if (m != NULL)
-            command_message(&o, m);
-        return o.matched;
-    }
-    struct message *m;
-    for (size_t cursor = 0; (m = queue_each_message(q, &cursor)) != NULL;)
+    struct message *m = selector->id == 0 ? NULL : queue_find(q, selector->id);
+    if (selector->id == 0)
+        command_all(&o);
+    else if (m != NULL)
         command_message(&o, m);
+    mem_free(o.batches);
     return o.matched;
 }

@@ -240,8 +240,8 @@ static struct job *make_job(struct queue *q, const struct batch *b)
     struct job *job = job_pool_take(&q->spare_jobs, b->count);
     size_t at       = 0;
     job->refs       = 1;
-    job->attempts   = b->first->attempts;
-    for (struct recipient *r = b->first; r != NULL; r = r->next) {
+    job->attempts   = batch_first(b)->attempts;
+    for (struct recipient *r = batch_first(b); r != NULL; r = batch_next(b, r)) {
         job->attempts    = r->attempts < job->attempts ? r->attempts : job->attempts;
         job->rcpts[at++] = (struct job_rcpt){
             .recipient = r,

@@ -73,7 +73,7 @@ void end_note(struct queue *q, struct message *m, struct recipient *r, const str
 
 static void finish(struct queue *q, struct message *m)
 {
-    must(list_is_empty(&m->batches) && m->busy == 0 && m->owing == 0);
+    must(m->live == 0 && m->busy == 0 && m->owing == 0);
     heap_remove(&q->expiries, &m->expiry);
     heap_remove(&q->reports, &m->report);
     heap_remove(&q->delays, &m->delay);
@@ -198,13 +198,10 @@ static void expire_batch(struct queue *q, struct batch *b)
 /* Those in jobs expire when they come home (queue_home.c). */
 static void expire_message(struct queue *q, struct message *m)
 {
-    struct list *next;
-    for (struct list *n = list_first(&m->batches); n != NULL; n = next) {
-        struct batch *b = CONTAINER_OF(n, struct batch, in_message);
-        next            = list_next(&m->batches, n);
+    struct batch *b;
+    for (uint32_t at = 0; (b = message_next_batch(m, &at)) != NULL;)
         if (b->state != BATCH_BUSY)
             expire_batch(q, b);
-    }
     end_check(q, m);
 }
 

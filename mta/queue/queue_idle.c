@@ -23,7 +23,7 @@ static bool note_idle(struct list *in_idle, bool is_idle, size_t *count)
 
 void idle_note_domain(struct queue *q, struct domain *d)
 {
-    if (note_idle(&d->in_idle, list_is_empty(&d->batches), &q->idle_domain_count)) {
+    if (note_idle(&d->in_idle, d->total == 0, &q->idle_domain_count)) {
         list_push(&q->idle_domains, &d->in_idle);
         d->idle_ms = q->now_ms;
     }

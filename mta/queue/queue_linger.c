@@ -25,7 +25,7 @@ void linger_begin(struct queue *q, struct message *m)
 bool linger_holds(const struct queue *q, const struct batch *b)
 {
     const struct message *m = b->message;
-    return heap_holds(&q->lingers, &m->linger) && b->first->attempts == 0 &&
+    return heap_holds(&q->lingers, &m->linger) && batch_first(b)->attempts == 0 &&
            b->count < site_full_transaction(b->domain->site);
 }
 
@@ -34,8 +34,8 @@ void linger_end(struct queue *q, struct message *m)
     if (!heap_holds(&q->lingers, &m->linger))
         return;
     heap_remove(&q->lingers, &m->linger);
-    for (struct list *n = list_first(&m->batches); n != NULL; n = list_next(&m->batches, n)) {
-        struct batch *b = CONTAINER_OF(n, struct batch, in_message);
+    struct batch *b;
+    for (uint32_t at = 0; (b = message_next_batch(m, &at)) != NULL;) {
         if (b->state == BATCH_LINGERING) {
             place_out(q, b);
             place_waiting(q, b, false);

@@ -8,11 +8,8 @@
 
 struct batch *place_new(struct queue *q, struct message *m, struct domain *d)
 {
-    struct batch *b = batch_new(m);
-    b->domain       = d;
-    list_push(&d->batches, &b->in_domain);
     q->batch_count++;
-    return b;
+    return batch_new(m, d);
 }
 
 void place_free(struct queue *q, struct batch *b)
@@ -21,6 +18,11 @@ void place_free(struct queue *q, struct batch *b)
     batch_free(b);
     q->batch_count--;
     idle_note_domain(q, d);
+}
+
+static bool waits_at_domain(enum batch_state state)
+{
+    return state == BATCH_UNROUTED || state == BATCH_LINGERING || state == BATCH_READY;
 }
 
 static bool is_resting(enum batch_state state)
@@ -69,6 +71,8 @@ static void enter(struct queue *q, struct batch *b, enum batch_state state)
 {
     must(b->count > 0);
     batch_set_state(b, state);
+    if (waits_at_domain(state))
+        list_push(&b->domain->batches, &b->in_domain);
     count_in(q, b, state, b->count);
 }
 
@@ -97,6 +101,8 @@ void place_out(struct queue *q, struct batch *b)
     enum batch_state state = (enum batch_state)b->state;
     count_out(q, b, b->count);
     batch_set_state(b, BATCH_NOWHERE); /* first: other sites may be looked at now */
+    if (waits_at_domain(state))
+        list_remove(&b->in_domain);
     if (state == BATCH_READY)
         leave_site(q, b);
     else if (state == BATCH_DEFERRED)
@@ -135,7 +141,7 @@ void place_held(struct queue *q, struct batch *b)
 
 void place_busy(struct queue *q, struct batch *b)
 {
-    for (struct recipient *r = b->first; r != NULL; r = r->next)
+    for (struct recipient *r = batch_first(b); r != NULL; r = batch_next(b, r))
         r->is_busy = true;
     enter(q, b, BATCH_BUSY);
 }
@@ -156,7 +162,7 @@ struct batch *place_split_first(struct queue *q, struct batch *b, uint32_t count
 static uint32_t count_chosen(const struct batch *b)
 {
     uint32_t count = 0;
-    for (const struct recipient *r = b->first; r != NULL; r = r->next)
+    for (const struct recipient *r = batch_first(b); r != NULL; r = batch_next(b, r))
         count += r->is_chosen;
     return count;
 }

@@ -39,9 +39,11 @@ void route_want(struct queue *q, struct domain *d)
 
 void route_lose(struct queue *q, struct domain *d)
 {
+    struct list *next;
     route_want(q, d);
-    for (struct list *n = list_first(&d->batches); n != NULL; n = list_next(&d->batches, n)) {
+    for (struct list *n = list_first(&d->batches); n != NULL; n = next) {
         struct batch *b = CONTAINER_OF(n, struct batch, in_domain);
+        next            = list_next(&d->batches, n);
         if (b->state == BATCH_READY) {
             place_out(q, b);
             place_waiting(q, b, false);
@@ -129,12 +131,16 @@ static struct site *meet_site(struct queue *q, const struct site_target *target,
 /* --- answers --- */
 
 /* READY ones only when they have to move to another site. */
-static void collect(struct queue *q, struct domain *d, bool also_ready)
+static void collect(struct queue *q, struct domain *d, bool also_ready, struct list *into)
 {
-    for (struct list *n = list_first(&d->batches); n != NULL; n = list_next(&d->batches, n)) {
+    struct list *next;
+    for (struct list *n = list_first(&d->batches); n != NULL; n = next) {
         struct batch *b = CONTAINER_OF(n, struct batch, in_domain);
-        if (b->state == BATCH_UNROUTED || (also_ready && b->state == BATCH_READY))
+        next            = list_next(&d->batches, n);
+        if (b->state == BATCH_UNROUTED || (also_ready && b->state == BATCH_READY)) {
             place_out(q, b);
+            list_push(into, &b->in_domain);
+        }
     }
 }
 
@@ -152,18 +158,16 @@ static void move_to_site(struct queue *q, struct domain *d, struct site *s)
 
 static void route_found(struct queue *q, struct domain *d, const struct queue_route *route)
 {
-    struct site *s = meet_site(q, &route->target, d->by_name.key);
+    struct list collected = {0}, *node;
+    struct site *s        = meet_site(q, &route->target, d->by_name.key);
     domain_set_route(d, ROUTE_KNOWN);
     d->expires_ms = route->expires_ms;
     if (d->expires_ms < q->now_ms + QUEUE_ROUTE_MS_MIN)
         d->expires_ms = q->now_ms + QUEUE_ROUTE_MS_MIN;
-    collect(q, d, d->site != s);
+    collect(q, d, d->site != s, &collected);
     move_to_site(q, d, s);
-    for (struct list *n = list_first(&d->batches); n != NULL; n = list_next(&d->batches, n)) {
-        struct batch *b = CONTAINER_OF(n, struct batch, in_domain);
-        if (b->state == BATCH_NOWHERE)
-            place_waiting(q, b, false);
-    }
+    while ((node = list_take(&collected)) != NULL)
+        place_waiting(q, CONTAINER_OF(node, struct batch, in_domain), false);
 }
 
 static struct attempt_note *note_of(const struct queue *q, const struct queue_route *route)
@@ -196,8 +200,8 @@ static void defer_batch(struct queue *q, struct batch *b, struct attempt_note *n
 {
     struct message *m = b->message;
     place_out(q, b);
-    uint64_t wait_ms = schedule_wait_ms(&q->policy.retry, b->first->attempts + 1u, &q->rng);
-    for (struct recipient *r = b->first; r != NULL; r = r->next) {
+    uint64_t wait_ms = schedule_wait_ms(&q->policy.retry, batch_first(b)->attempts + 1u, &q->rng);
+    for (struct recipient *r = batch_first(b); r != NULL; r = batch_next(b, r)) {
         recipient_count_attempt(r);
         struct rcpt_news news = {.outcome    = OUTCOME_DEFERRED,
                                  .state      = RCPT_WAITING,

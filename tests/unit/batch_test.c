@@ -16,7 +16,7 @@ static struct message *a_message(void)
 
 static struct batch *full_batch(struct message *m)
 {
-    struct batch *b = batch_new(m);
+    struct batch *b = batch_new(m, NULL);
     for (size_t i = 0; i < COUNT; i++)
         batch_push(b, &m->rcpts[i]);
     return b;
@@ -51,17 +51,19 @@ static void the_first_move_and_the_rest_stay(void **state)
 {
     (void)state;
     struct message *m = a_message();
-    struct batch *b = full_batch(m), *part = batch_new(m);
+    struct batch *b = full_batch(m), *part = batch_new(m, NULL);
     batch_move_first(b, part, 2);
     assert_int_equal(b->count, 3);
     assert_int_equal(part->count, 2);
     assert_ptr_equal(m->rcpts[1].batch, part);
     assert_ptr_equal(m->rcpts[2].batch, b);
-    assert_ptr_equal(part->last, &m->rcpts[1]);
-    assert_null(part->last->next);
+    assert_ptr_equal(batch_first(part), &m->rcpts[0]);
+    assert_ptr_equal(batch_next(part, &m->rcpts[0]), &m->rcpts[1]);
+    assert_null(batch_next(part, &m->rcpts[1]));
     batch_move_first(b, part, 3);
-    assert_null(b->first);
-    assert_null(b->last);
+    assert_null(batch_first(b));
+    for (size_t i = 0; i < COUNT; i++)
+        assert_ptr_equal(batch_next(part, &m->rcpts[i]), i == COUNT - 1 ? NULL : &m->rcpts[i + 1]);
     batch_free(b);
     empty_and_free(part);
     message_free(m);
@@ -85,12 +87,20 @@ static void a_message_knows_its_batches(void **state)
 {
     (void)state;
     struct message *m = a_message();
-    struct batch *b = batch_new(m), *c = batch_new(m);
-    assert_ptr_equal(list_first(&m->batches), &b->in_message);
-    batch_free(b);
-    assert_ptr_equal(list_first(&m->batches), &c->in_message);
+    struct batch *b = batch_new(m, NULL), *c = batch_new(m, NULL);
+    uint32_t at = 0;
+    assert_null(message_next_batch(m, &at));
+    batch_push(c, &m->rcpts[1]);
+    batch_push(b, &m->rcpts[2]);
+    batch_push(c, &m->rcpts[4]);
+    at = 0;
+    assert_ptr_equal(message_next_batch(m, &at), c);
+    while (batch_pop(c) != NULL)
+        continue; /* what was given may be taken apart */
+    assert_ptr_equal(message_next_batch(m, &at), b);
+    assert_null(message_next_batch(m, &at));
     batch_free(c);
-    assert_true(list_is_empty(&m->batches));
+    empty_and_free(b);
     message_free(m);
 }
 
