@@ -257,17 +257,21 @@ void draft_commit(struct draft *d, const struct spool_entry *entry,
         draft_fail(d, DRAFT_ENDED, d->status);
         return;
     }
+    must(entry->is_open || !entry->is_growing);
     d->stored->is_open = entry->is_open;
+    if (entry->is_growing)
+        stored_set_cursor(d->stored, entry->cursor);
     put_front(d, entry, rcpts, ends);
     keep_ends(d, ends);
     enter(d, DRAFT_QUEUED);
 }
 
-void draft_join(struct draft *d, uint64_t id, const struct envelope_rcpt *rcpts, size_t rcpt_count)
+static void ask_to_join(struct draft *d, uint64_t id, const struct envelope_rcpt *rcpts,
+                        size_t rcpt_count)
 {
     struct stored *stored = stored_find(&d->spool->index, id);
     must(d->kind == DRAFT_KIND && d->state == DRAFT_OPEN && d->bytes == 0);
-    must(rcpt_count > 0 && rcpt_count <= PAYLOAD_RCPTS_MAX);
+    must(rcpt_count <= PAYLOAD_RCPTS_MAX);
     d->id         = id;
     d->is_join    = true;
     d->rcpt_count = (uint32_t)rcpt_count;
@@ -283,6 +287,20 @@ void draft_join(struct draft *d, uint64_t id, const struct envelope_rcpt *rcpts,
     for (uint32_t i = 0; i < d->rcpt_count; i++)
         payload_put_fresh_rcpt(&d->front, i, &rcpts[i]);
     enter(d, DRAFT_QUEUED);
+}
+
+void draft_join(struct draft *d, uint64_t id, const struct envelope_rcpt *rcpts, size_t rcpt_count)
+{
+    must(rcpt_count > 0);
+    ask_to_join(d, id, rcpts, rcpt_count);
+}
+
+void draft_grow(struct draft *d, uint64_t id, const struct envelope_rcpt *rcpts, size_t rcpt_count,
+                uint64_t cursor)
+{
+    d->is_growing = true;
+    d->cursor     = cursor;
+    ask_to_join(d, id, rcpts, rcpt_count);
 }
 
 static void put_content(struct draft *d, struct buf *stream)
@@ -309,7 +327,8 @@ static enum status place_join(struct draft *d)
         return NO_SPACE;
     if (compact_waits_for(s, stored))
         return AGAIN; /* its checkpoint comes first, or might never come */
-    payload_put_joins_head(&stream, first);
+    struct payload_joins joins = {.first = first, .is_growing = d->is_growing, .cursor = d->cursor};
+    payload_put_joins_head(&stream, &joins);
     buf_put(&stream, buf_span(&d->front));
     txn_begin(&s->txn, RECORD_APPEND, d->id, &stream, d);
     return OK;
@@ -357,12 +376,20 @@ static void finish_ends(struct draft *d, bool is_durable)
     }
 }
 
+/* The cursor must not be forgotten as long as an older one can be read. */
+static void pin_cursor(const struct draft *d, const struct stored *stored)
+{
+    for (size_t i = 0; i < d->piece_count && d->is_growing; i++)
+        segment_pin(d->pieces[i].segment, spool_oldest(d->spool, stored));
+}
+
 static void join_on_placed(struct draft *d, struct place *pieces, size_t count)
 {
     struct stored *stored = stored_find(&d->spool->index, d->id);
     must(stored != NULL && d->is_counted);
     d->pieces      = pieces;
     d->piece_count = count;
+    pin_cursor(d, stored);
     stored->more->joining += d->rcpt_count;
     stored->more->joins_on_the_way++;
     enter(d, DRAFT_FLYING);
@@ -426,6 +453,8 @@ static void settle_join(struct draft *d)
     must(stored != NULL && stored->is_durable && stored_more(stored)->joining >= d->rcpt_count);
     stored->more->joining -= d->rcpt_count;
     stored_extend(stored, d->rcpt_count);
+    if (d->is_growing)
+        stored_move_cursor(stored, d->cursor);
     compact_grow(stored, stored->rcpt_count - d->rcpt_count);
     stored_add_pieces(stored, d->pieces, d->piece_count);
     d->piece_count = 0; /* they are the message's now */

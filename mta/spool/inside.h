@@ -58,7 +58,9 @@ struct draft {
     struct stored *stored; /* of a commit: from QUEUED on, until it is taken or lost */
     bool is_join;          /* recipients for a message that exists */
     bool is_counted;       /* in its 'joins' */
-    struct place *pieces;  /* of a join, in the log and not durable */
+    bool is_growing;       /* a join that moves its cursor, to this one: */
+    uint64_t cursor;
+    struct place *pieces; /* of a join, in the log and not durable */
     size_t piece_count;
     bool is_moving;    /* compaction reads some of it */
     bool is_abandoned; /* aborted while it was on its way */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "mta/spool/move.h"
+#include "mta/base/bytes.h"
 #include "mta/base/fault.h"
 #include "mta/base/mem.h"
 #include <string.h>
@@ -95,6 +96,7 @@ bool move_keep_entry(struct move *move, struct span piece)
     if (!payload_read_entry(&r, &entry) || entry.id != move->stored->id)
         return false;
     buf_put(&move->entry, span_first(all, entry.bytes));
+    move->is_growing = entry.is_growing;
     return true;
 }
 
@@ -196,6 +198,14 @@ void move_check_ranges(struct move *move)
             set_due(move, i);
 }
 
+/* As it was, but for the cursor. */
+static void put_entry(const struct move *move, struct buf *stream)
+{
+    buf_put(stream, buf_span(&move->entry));
+    if (move->is_growing)
+        bytes_put64(stream->at + stream->len - PAYLOAD_CURSOR_BYTES, stored_cursor(move->stored));
+}
+
 static void put_content(const struct move *move, struct buf *stream)
 {
     payload_put_content_head(stream, content_bytes(move->stored->content),
@@ -219,7 +229,7 @@ void move_put_stream(struct move *move, struct buf *stream, struct buf **rest, s
         move->ranges[i].rows = (struct buf){0};
     }
     must(given == move->stored->live);
-    buf_put(stream, buf_span(&move->entry));
+    put_entry(move, stream);
     payload_put_rcpts_head(stream, move->stored->rcpt_count, given);
     payload_put_ends(&(*rest)[move->range_count], NULL, 0);
     put_content(move, &(*rest)[move->range_count]);

@@ -25,6 +25,7 @@ struct move {
     size_t piece_count;
     size_t covered;            /* of the message's old pieces: who joined later stays where he is */
     struct buf entry;          /* as it stands in the stream */
+    bool is_growing;           /* there is a cursor in it */
     struct move_range *ranges; /* NULL: the engine was not asked yet */
     size_t range_count, due_count, next_range;
 };

@@ -2,6 +2,7 @@
 #include "mta/spool/payload.h"
 #include "mta/base/bytes.h"
 #include "mta/base/fault.h"
+#include "mta/mail/verp.h"
 #include <string.h>
 
 /* --- bytes --- */
@@ -91,7 +92,33 @@ static uint8_t read_below(struct reader *r, unsigned bound)
 
 /* --- entry --- */
 
-enum { ENTRY_REPORT = 1, ENTRY_8BIT = 2, ENTRY_UTF8 = 4, ENTRY_OPEN = 8, ENTRY_FLAGS_END = 16 };
+enum {
+    ENTRY_REPORT    = 1,
+    ENTRY_8BIT      = 2,
+    ENTRY_UTF8      = 4,
+    ENTRY_OPEN      = 8,
+    ENTRY_VARIES    = 16, /* VERP, placeholders or a list of ours follow */
+    ENTRY_GROWS     = 32, /* a cursor is the last of it */
+    ENTRY_FLAGS_END = 64
+};
+
+static bool varies(const struct envelope *e)
+{
+    return envelope_is_individual(e) || e->list_id != 0;
+}
+
+static uint8_t flags_of(const struct spool_entry *entry)
+{
+    const struct envelope *envelope = &entry->envelope;
+    unsigned flags                  = 0;
+    flags |= entry->is_report ? ENTRY_REPORT : 0;
+    flags |= envelope->is_8bit ? ENTRY_8BIT : 0;
+    flags |= envelope->needs_utf8 ? ENTRY_UTF8 : 0;
+    flags |= entry->is_open ? ENTRY_OPEN : 0;
+    flags |= varies(envelope) ? ENTRY_VARIES : 0;
+    flags |= entry->is_growing ? ENTRY_GROWS : 0;
+    return (uint8_t)flags;
+}
 
 void payload_put_entry(struct buf *into, const struct spool_entry *entry)
 {
@@ -99,14 +126,28 @@ void payload_put_entry(struct buf *into, const struct spool_entry *entry)
     put64(into, entry->id);
     put64(into, entry->arrival_wall_ms);
     put64(into, entry->expire_wall_ms);
-    put8(into,
-         (uint8_t)((entry->is_report ? ENTRY_REPORT : 0) | (envelope->is_8bit ? ENTRY_8BIT : 0) |
-                   (envelope->needs_utf8 ? ENTRY_UTF8 : 0) | (entry->is_open ? ENTRY_OPEN : 0)));
+    put8(into, flags_of(entry));
     put8(into, (uint8_t)envelope->ret);
     put_text(into, span_of(envelope->sender));
     put_text(into, span_of(envelope->envid));
     put_text(into, span_of(entry->flow));
     put_text(into, span_of(entry->message_id));
+    if (varies(envelope)) {
+        put_text(into, span_of(envelope->verp));
+        put8(into, (uint8_t)envelope->merge);
+        put32(into, envelope->list_id);
+    }
+    if (entry->is_growing)
+        put64(into, entry->cursor);
+}
+
+static void read_variation(struct reader *r, bool is_there, struct payload_entry *entry)
+{
+    entry->verp    = is_there ? read_text(r) : (struct span){"", 0};
+    entry->merge   = is_there ? (enum envelope_merge)read_below(r, MERGES) : MERGE_NONE;
+    entry->list_id = is_there ? read32(r) : 0;
+    if (entry->verp.len > 0 && !verp_is_valid(entry->verp))
+        r->is_bad = true;
 }
 
 bool payload_read_entry(struct reader *r, struct payload_entry *entry)
@@ -125,7 +166,10 @@ bool payload_read_entry(struct reader *r, struct payload_entry *entry)
     entry->envid           = read_text(r);
     entry->flow            = read_text(r);
     entry->message_id      = read_text(r);
-    entry->bytes           = before - r->rest.len;
+    read_variation(r, flags & ENTRY_VARIES, entry);
+    entry->is_growing = flags & ENTRY_GROWS;
+    entry->cursor     = entry->is_growing ? read64(r) : SPOOL_CURSOR_DONE;
+    entry->bytes      = before - r->rest.len;
     return !r->is_bad;
 }
 
@@ -192,7 +236,8 @@ static void read_fate(struct reader *r, struct payload_fate *fate)
 
 /* --- recipients --- */
 
-enum { RCPT_FRESH = 0, RCPT_WITH_FATE = 1, RCPT_FORMS = 2 };
+/* The form: a set of these. */
+enum { RCPT_WITH_FATE = 1, RCPT_WITH_DATA = 2, RCPT_FORMS_END = 4 };
 
 void payload_put_rcpts_head(struct buf *into, uint32_t total, uint32_t given)
 {
@@ -212,11 +257,17 @@ bool payload_read_rcpts_head(struct reader *r, uint32_t *total, uint32_t *given)
 static void put_rcpt(struct buf *into, uint32_t index, const struct envelope_rcpt *rcpt,
                      const struct payload_fate *fate)
 {
-    put8(into, fate == NULL ? RCPT_FRESH : RCPT_WITH_FATE);
+    struct span data = span_of(rcpt->data);
+    bool has_data    = rcpt->is_local || data.len > 0;
+    put8(into, (fate != NULL ? RCPT_WITH_FATE : 0) | (has_data ? RCPT_WITH_DATA : 0));
     put32(into, index);
     put8(into, rcpt->notify);
     put_text(into, span_of(rcpt->address));
     put_text(into, span_of(rcpt->orcpt));
+    if (has_data) {
+        put8(into, rcpt->is_local);
+        put_text(into, data);
+    }
     if (fate != NULL)
         put_fate(into, fate);
 }
@@ -235,33 +286,43 @@ void payload_put_rcpt(struct buf *into, uint32_t index, const struct spool_rcpt 
 
 bool payload_read_rcpt(struct reader *r, struct payload_rcpt *rcpt)
 {
-    uint8_t form  = read_below(r, RCPT_FORMS);
-    rcpt->index   = read32(r);
-    rcpt->notify  = read8(r);
-    rcpt->address = read_text(r);
-    rcpt->orcpt   = read_text(r);
-    rcpt->fate    = (struct payload_fate){
-           .text = {"", 0},
-             .mx = {"", 0}
+    uint8_t form   = read_below(r, RCPT_FORMS_END);
+    bool has_data  = form & RCPT_WITH_DATA;
+    rcpt->index    = read32(r);
+    rcpt->notify   = read8(r);
+    rcpt->address  = read_text(r);
+    rcpt->orcpt    = read_text(r);
+    rcpt->is_local = has_data && read_below(r, 2) == 1;
+    rcpt->data     = has_data ? read_text(r) : (struct span){"", 0};
+    rcpt->fate     = (struct payload_fate){
+            .text = {"", 0},
+              .mx = {"", 0}
     };
-    if (form == RCPT_WITH_FATE)
+    if (form & RCPT_WITH_FATE)
         read_fate(r, &rcpt->fate);
     return !r->is_bad;
 }
 
 /* --- joins --- */
 
-void payload_put_joins_head(struct buf *into, uint32_t first)
+#define JOINS_WITH_CURSOR 0x80000000U /* beside the index */
+
+void payload_put_joins_head(struct buf *into, const struct payload_joins *joins)
 {
-    put32(into, first);
+    put32(into, joins->first | (joins->is_growing ? JOINS_WITH_CURSOR : 0));
+    if (joins->is_growing)
+        put64(into, joins->cursor);
 }
 
-bool payload_read_joins_head(struct reader *r, uint32_t *first, uint32_t *count)
+bool payload_read_joins_head(struct reader *r, struct payload_joins *joins)
 {
-    uint32_t total;
-    *first = read32(r);
-    if (!payload_read_rcpts_head(r, &total, count) || *count == 0 || *count != total ||
-        *first > PAYLOAD_RCPTS_MAX - *count)
+    uint32_t total, first = read32(r);
+    joins->first      = first & ~JOINS_WITH_CURSOR;
+    joins->is_growing = first & JOINS_WITH_CURSOR;
+    joins->cursor     = joins->is_growing ? read64(r) : SPOOL_CURSOR_DONE;
+    if (!payload_read_rcpts_head(r, &total, &joins->count) || joins->count != total ||
+        (joins->count == 0 && !joins->is_growing) ||
+        joins->first > PAYLOAD_RCPTS_MAX - joins->count)
         r->is_bad = true;
     return !r->is_bad;
 }

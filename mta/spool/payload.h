@@ -18,6 +18,8 @@ enum {
     PAYLOAD_CHUNK_HEAD      = 8,        /* draft number */
     PAYLOAD_TEXT_BYTES_MAX  = 4096,     /* longer texts are cut when written */
     PAYLOAD_ENTRY_BYTES_MAX = 4 * PAYLOAD_TEXT_BYTES_MAX + 64,
+    PAYLOAD_ROW_BYTES_MAX   = 5 * PAYLOAD_TEXT_BYTES_MAX + 64, /* a recipient with its fate */
+    PAYLOAD_CURSOR_BYTES    = 8,
     PAYLOAD_RCPTS_MAX       = 1 << 24,
     PAYLOAD_ENDS_MAX        = 8, /* of predecessors in one segment head */
 };
@@ -39,10 +41,13 @@ void payload_put_entry(struct buf *into, const struct spool_entry *entry);
 /* Texts are spans into the stream, in the order of struct spool_entry. */
 struct payload_entry {
     uint64_t id, arrival_wall_ms, expire_wall_ms;
-    bool is_report, is_8bit, needs_utf8, is_open;
+    bool is_report, is_8bit, needs_utf8, is_open, is_growing;
     enum envelope_ret ret;
-    struct span sender, envid, flow, message_id;
-    size_t bytes; /* of the entry in the stream */
+    struct span sender, envid, flow, message_id, verp;
+    enum envelope_merge merge;
+    uint32_t list_id;
+    uint64_t cursor; /* is_growing: the last PAYLOAD_CURSOR_BYTES of the entry; else DONE */
+    size_t bytes;    /* of the entry in the stream */
 };
 bool payload_read_entry(struct reader *r, struct payload_entry *entry);
 
@@ -66,16 +71,23 @@ void payload_put_rcpt(struct buf *into, uint32_t index, const struct spool_rcpt 
 struct payload_rcpt {
     uint32_t index;
     uint8_t notify;
-    struct span address, orcpt;
+    bool is_local;
+    struct span address, orcpt, data;
     struct payload_fate fate;
 };
 bool payload_read_rcpt(struct reader *r, struct payload_rcpt *rcpt);
 
 /* --- those who join a message --- */
 
-/* 'first': the index of the first of 'count' fresh recipients, whose own indexes count from 0. */
-void payload_put_joins_head(struct buf *into, uint32_t first);
-bool payload_read_joins_head(struct reader *r, uint32_t *first, uint32_t *count);
+struct payload_joins {
+    uint32_t first;  /* the index of the first one; their own indexes count from 0 */
+    uint32_t count;  /* fresh ones; 0 only with a cursor */
+    bool is_growing; /* a list has got on: to 'cursor' */
+    uint64_t cursor;
+};
+/* Without the count, which is the rcpts head behind it. */
+void payload_put_joins_head(struct buf *into, const struct payload_joins *joins);
+bool payload_read_joins_head(struct reader *r, struct payload_joins *joins);
 
 void payload_put_ends(struct buf *into, const struct spool_end *ends, size_t count);
 bool payload_read_ends_head(struct reader *r, uint32_t *count);

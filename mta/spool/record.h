@@ -27,11 +27,11 @@ enum record_type { RECORD_TYPES(RECORD_TYPE) };
 #undef RECORD_TYPE
 
 enum {
-    RECORD_VERSION           = 2, /* 1 had no APPEND, and is read as well */
-    RECORD_VERSION_OLDEST    = 1,
-    RECORD_HEADER_BYTES      = 40,
-    RECORD_CHECKSUM_BYTES    = 8,
-    RECORD_ALIGN_BYTES       = 8,
+    RECORD_VERSION        = 3, /* 1 had no APPEND, 2 nothing that varies or grows: read as well */
+    RECORD_VERSION_OLDEST = 1,
+    RECORD_HEADER_BYTES   = 40,
+    RECORD_CHECKSUM_BYTES = 8,
+    RECORD_ALIGN_BYTES    = 8,
     RECORD_PAYLOAD_BYTES_MAX = 64 << 10,
     RECORD_BYTES_MAX   = RECORD_HEADER_BYTES + RECORD_PAYLOAD_BYTES_MAX + RECORD_CHECKSUM_BYTES,
     RECORD_MAGIC_BYTES = 3,

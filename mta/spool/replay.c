@@ -170,7 +170,7 @@ static void on_ends(struct replay *replay, struct found *in, uint64_t id, struct
 
 /* What a stream says, beside its recipients' addresses. */
 struct told {
-    uint64_t id;
+    uint64_t id, cursor;
     bool is_open;
     uint32_t total;
     struct span rcpts, ends; /* the stream from there on */
@@ -233,7 +233,8 @@ static bool read_stream(const struct replay *replay, struct span stream, struct 
         !payload_read_rcpts_head(&r, &told->total, &told->given) || told->total == 0)
         return false;
     told->id      = entry.id;
-    told->is_open = entry.is_open;
+    told->cursor  = entry.cursor;
+    told->is_open = entry.is_open || entry.is_growing;
     told->rcpts   = r.rest;
     if (!skip_rcpts(&r, told))
         return false;
@@ -283,6 +284,7 @@ static void on_commit(struct replay *replay, struct found *in, const struct told
     struct reader ends    = {told->ends, false};
     stored->oldest        = replay->pieces[0].segment->id;
     stored->is_open       = told->is_open;
+    stored_set_cursor(stored, told->cursor);
     set_content(replay, stored, told);
     on_ends(replay, in, told->id, &ends, !told->is_whole);
 }
@@ -303,8 +305,10 @@ static void on_checkpoint(struct replay *replay, const struct told *told)
     if (stored == NULL) {
         stored         = stored_new(&s->index, told->id, told->total);
         stored->oldest = replay->pieces[0].segment->id;
+        stored_set_cursor(stored, told->cursor);
     }
     stored->is_open = told->is_open;
+    stored_move_cursor(stored, told->cursor);
     if (!is_known || told->is_whole || stored->is_incomplete) {
         struct late_ends *late = is_known && told->is_whole ? late_of(replay, told->id) : NULL;
         set_content(replay, stored, told);
@@ -316,34 +320,45 @@ static void on_checkpoint(struct replay *replay, const struct told *told)
 }
 
 /* The indexes count from 0. */
-static bool read_joins(struct span stream, uint32_t *first, uint32_t *count)
+static bool read_joins(struct span stream, struct payload_joins *joins)
 {
     struct reader r = {stream, false};
     struct payload_rcpt rcpt;
-    if (!payload_read_joins_head(&r, first, count))
+    if (!payload_read_joins_head(&r, joins))
         return false;
-    for (uint32_t i = 0; i < *count; i++)
+    for (uint32_t i = 0; i < joins->count; i++)
         if (!payload_read_rcpt(&r, &rcpt) || rcpt.index != i)
             return false;
     return r.rest.len == 0;
+}
+
+static void take_cursor(struct replay *replay, struct stored *stored,
+                        const struct payload_joins *joins)
+{
+    if (!joins->is_growing)
+        return;
+    stored_move_cursor(stored, joins->cursor);
+    for (size_t i = 0; i < replay->piece_count; i++)
+        segment_pin(replay->pieces[i].segment, stored->oldest);
 }
 
 /* Without a message they joined one that is over.  Those before them that no record tells of had
  * ended, or a checkpoint tells of them later. */
 static bool on_append(struct replay *replay)
 {
-    uint32_t first, count;
+    struct payload_joins joins;
     struct stored *stored = stored_find(&replay->spool->index, replay->gathering_id);
-    if (!read_joins(buf_span(&replay->stream), &first, &count))
+    if (!read_joins(buf_span(&replay->stream), &joins))
         return false;
     if (stored == NULL)
         return true;
-    if (first < stored->rcpt_count)
+    if (joins.first < stored->rcpt_count)
         return false;
     uint32_t missing = stored->rcpt_count;
-    stored_extend(stored, first - missing + count);
-    for (; missing < first; missing++)
+    stored_extend(stored, joins.first - missing + joins.count);
+    for (; missing < joins.first; missing++)
         (void)stored_end(stored, missing);
+    take_cursor(replay, stored, &joins);
     stored_add_pieces(stored, replay->pieces, replay->piece_count);
     return true;
 }
@@ -517,6 +532,11 @@ static void tell_lost(struct spool *s, const struct stored *stored)
                 msgid_text(stored->id, id), s->directory);
 }
 
+static bool is_over(const struct stored *stored)
+{
+    return stored->live == 0 && !stored_is_growing(stored);
+}
+
 /* The commit is not whole and has not ended: neither it nor what should end with it has happened.
  * And those that nobody joined any more. */
 static void drop_lost(struct replay *replay)
@@ -525,9 +545,9 @@ static void drop_lost(struct replay *replay)
     struct table_id *node;
     for (size_t at = 0; (node = table_each_id(&index->by_id, &at)) != NULL;) {
         struct stored *stored = CONTAINER_OF(node, struct stored, by_id);
-        if (!stored->is_incomplete && stored->live > 0)
+        if (!stored->is_incomplete && !is_over(stored))
             continue;
-        if (stored->live > 0)
+        if (!is_over(stored))
             tell_lost(replay->spool, stored);
         stored_drop_fates(stored);
         stored_free(index, stored);
@@ -544,7 +564,7 @@ static void settle_found(struct spool *s, struct stored *stored)
 {
     stored_settle(stored);
     stored->is_durable = true;
-    stored->is_open    = false;
+    stored->is_open    = stored_is_growing(stored);
     s->recover.report.messages++;
     s->recover.report.recipients += stored->live;
 }

@@ -34,6 +34,9 @@ struct spool_config {
                                    (default 16 MiB) */
 };
 
+/* Nothing more of a list comes. */
+#define SPOOL_CURSOR_DONE UINT64_MAX
+
 /* What stands in a commit record beside the content.  Texts NUL-terminated, never NULL. */
 struct spool_entry {
     uint64_t id;
@@ -43,6 +46,11 @@ struct spool_entry {
     const char *message_id;
     bool is_report; /* made by ourselves: a DSN */
     bool is_open;   /* transactions may join it, until spool_close_message() */
+    /* A list is being expanded into it, slice by slice (draft_grow()): it is_open, also after a
+     * restart, until a slice carries SPOOL_CURSOR_DONE. */
+    bool is_growing;
+    uint64_t cursor; /* is_growing: how far; for who expands the list to understand.  The highest
+                        that was made durable counts. */
 };
 
 struct spool_rcpt {
@@ -120,6 +128,10 @@ void draft_commit(struct draft *draft, const struct spool_entry *entry,
  */
 void draft_join(struct draft *draft, uint64_t id, const struct envelope_rcpt *rcpts,
                 size_t rcpt_count);
+/* The same for the next slice of a list, whose cursor moves with it; there may be nobody in it.
+ * With SPOOL_CURSOR_DONE it is the last: spool_close_message() follows when it is durable. */
+void draft_grow(struct draft *draft, uint64_t id, const struct envelope_rcpt *rcpts,
+                size_t rcpt_count, uint64_t cursor);
 /* Nobody joins it any more: it may go when its last recipient has ended.  Unknown ids are fine. */
 void spool_close_message(struct spool *spool, uint64_t id);
 void draft_set_owner(struct draft *draft,

@@ -76,7 +76,7 @@ void stored_tidy(struct stored *stored)
 {
     const struct stored_more *more = stored_more(stored);
     if (more->ends_on_the_way + more->joins + more->joins_on_the_way + more->joining > 0 ||
-        more->move != NULL || more->fates != NULL)
+        more->move != NULL || more->fates != NULL || stored_is_growing(stored))
         return;
     mem_free(stored->more);
     stored->more = NULL;
@@ -89,6 +89,31 @@ void stored_drop_fates(struct stored *stored)
     mem_free(stored->more->fates);
     stored->more->fates = NULL;
     stored_tidy(stored);
+}
+
+/* --- the list it grows from --- */
+
+bool stored_is_growing(const struct stored *stored)
+{
+    return stored_cursor(stored) != SPOOL_CURSOR_DONE;
+}
+
+uint64_t stored_cursor(const struct stored *stored)
+{
+    return SPOOL_CURSOR_DONE - stored_more(stored)->steps_left;
+}
+
+void stored_set_cursor(struct stored *stored, uint64_t cursor)
+{
+    if (cursor != SPOOL_CURSOR_DONE || stored->more != NULL)
+        stored_add_more(stored)->steps_left = SPOOL_CURSOR_DONE - cursor;
+    stored_tidy(stored);
+}
+
+void stored_move_cursor(struct stored *stored, uint64_t cursor)
+{
+    if (cursor > stored_cursor(stored))
+        stored_set_cursor(stored, cursor);
 }
 
 /* --- its records --- */

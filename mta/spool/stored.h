@@ -20,6 +20,7 @@ struct stored_more {
     uint32_t joining;          /* their recipients that are not durable */
     struct move *move;         /* compaction is at it; NULL: it is not */
     struct fates *fates;       /* only between recovery and spool_take_recovered() */
+    uint64_t steps_left;       /* from its cursor to SPOOL_CURSOR_DONE; 0: no list grows into it */
 };
 
 /* There may be millions, most of them for one recipient and with one record. */
@@ -74,6 +75,14 @@ struct stored_more *stored_add_more(struct stored *stored);
 /* It goes when there is nothing in it. */
 void stored_tidy(struct stored *stored);
 void stored_drop_fates(struct stored *stored);
+
+/* How far the list has got that it grows from, as it is durable; SPOOL_CURSOR_DONE: it does not
+ * grow (any more). */
+uint64_t stored_cursor(const struct stored *stored);
+bool stored_is_growing(const struct stored *stored);
+void stored_set_cursor(struct stored *stored, uint64_t cursor);
+/* The highest counts, whatever the order in which they are told. */
+void stored_move_cursor(struct stored *stored, uint64_t cursor);
 
 static inline const struct place *stored_pieces(const struct stored *stored)
 {

@@ -9,9 +9,10 @@
 
 enum {
     WINDOW_BYTES  = 256 << 10,
-    ROW_BYTES_MAX = PAYLOAD_ENTRY_BYTES_MAX + 256, /* an entry, or a recipient and its fate */
+    ROW_BYTES_MAX = PAYLOAD_ROW_BYTES_MAX, /* an entry, or a recipient and its fate */
 };
 _Static_assert((int)WINDOW_BYTES >= (int)RECORD_BYTES_MAX, "a record fits");
+_Static_assert((int)ROW_BYTES_MAX >= (int)PAYLOAD_ENTRY_BYTES_MAX, "an entry fits");
 
 static bool holds(const struct window *window, const struct place *piece)
 {
@@ -73,6 +74,7 @@ static struct reader reader_of(const struct recover *r)
 static void take_entry(struct recover *r, const struct payload_entry *from)
 {
     struct arena *arena = &r->entry_arena;
+    uint64_t cursor     = stored_cursor(r->taking.stored);
     arena_release(arena);
     r->entry = (struct spool_entry){
         .id              = from->id,
@@ -82,11 +84,17 @@ static void take_entry(struct recover *r, const struct payload_entry *from)
                             .envid      = arena_text(arena, from->envid),
                             .ret        = from->ret,
                             .is_8bit    = from->is_8bit,
-                            .needs_utf8 = from->needs_utf8},
+                            .needs_utf8 = from->needs_utf8,
+                            .merge      = from->merge,
+                            .list_id    = from->list_id},
         .flow            = arena_text(arena, from->flow),
         .message_id      = arena_text(arena, from->message_id),
         .is_report       = from->is_report,
+        .is_open         = cursor != SPOOL_CURSOR_DONE,
+        .is_growing      = cursor != SPOOL_CURSOR_DONE,
+        .cursor          = cursor,
     };
+    span_copy_text(from->verp, r->entry.envelope.verp, sizeof r->entry.envelope.verp);
 }
 
 static void take_fate(struct recover *r, const struct payload_fate *from, struct spool_rcpt *rcpt)
@@ -116,9 +124,11 @@ static void take_row(struct recover *r, const struct payload_rcpt *row, uint32_t
                      struct spool_rcpt *rcpt)
 {
     const struct stored *stored = r->taking.stored;
-    rcpt->envelope = (struct envelope_rcpt){.address = arena_text(&r->arena, row->address),
-                                            .orcpt   = arena_text(&r->arena, row->orcpt),
-                                            .notify  = row->notify};
+    rcpt->envelope = (struct envelope_rcpt){.address  = arena_text(&r->arena, row->address),
+                                            .orcpt    = arena_text(&r->arena, row->orcpt),
+                                            .notify   = row->notify,
+                                            .is_local = row->is_local,
+                                            .data     = arena_text(&r->arena, row->data)};
     take_fate(r, &row->fate, rcpt);
     const struct fates *fates = stored_more(stored)->fates;
     if (fates != NULL && index < fates->count && fates->rows[index].is_set)
@@ -168,8 +178,11 @@ static enum status next_rows(struct recover *r)
     size_t before        = reader.rest.len;
     if (status != OK || before == 0)
         return status == OK ? END : status;
-    if (!payload_read_joins_head(&reader, &t->base, &t->rows_left))
+    struct payload_joins joins;
+    if (!payload_read_joins_head(&reader, &joins))
         return CORRUPT;
+    t->base      = joins.first;
+    t->rows_left = joins.count;
     t->at += before - reader.rest.len;
     return OK;
 }
@@ -178,9 +191,9 @@ static enum status next_rows(struct recover *r)
 static bool take_rcpts(struct recover *r, uint32_t count)
 {
     static const struct spool_rcpt ended = {
-        .envelope = {.address = "", .orcpt = ""},
+        .envelope = {.address = "", .orcpt = "", .data = ""},
         .state    = RCPT_ENDED,
-        .last     = {.text = "",    .mx = ""   },
+        .last     = {.text = "",             .mx = ""              },
     };
     struct taking *t   = &r->taking;
     enum status status = OK;

@@ -7,6 +7,7 @@
  * messages.
  */
 #include "mta/base/bytes.h"
+#include "mta/mail/verp.h"
 #include "mta/spool/payload.h"
 #include "mta/spool/segment.h"
 #include "tests/unit/fake_disk.h"
@@ -27,7 +28,7 @@ static void frame(struct span in, struct buf *into)
         size_t len     = bytes_get16(in.at + 1);
         struct span at = span_first(span_skip(in, PIECE_HEAD), len);
         unsigned type  = (unsigned char)in.at[0];
-        record.type    = (enum record_type)(1 + type % RECORD_LOST);
+        record.type    = (enum record_type)(1 + type % RECORD_APPEND);
         record.sequence += 1 + (type >= 0xf0); /* now and then a gap */
         record.durable = type & 0x80 ? record.sequence - 1 : 0;
         record.payload = at;
@@ -73,7 +74,10 @@ static void check_message(const struct spool_recovered *found)
         live += found->rcpts[i].state != RCPT_ENDED;
     }
     must(strlen(found->entry.flow) <= PAYLOAD_TEXT_BYTES_MAX);
-    must(live > 0 || !found->is_last);
+    must(found->entry.is_growing == (found->entry.cursor != SPOOL_CURSOR_DONE));
+    must(found->entry.envelope.verp[0] == '\0' ||
+         verp_is_valid(span_of(found->entry.envelope.verp)));
+    must(live > 0 || found->entry.is_growing || !found->is_last);
     must((found->content != NULL) == (found->first == 0));
     if (found->content != NULL)
         read_whole(found->content);
@@ -95,6 +99,7 @@ static uint64_t start(bool *is_refused)
     while (spool_take_recovered(s, &found)) {
         check_message(&found);
         sum = sum * 31 + found.entry.id + found.rcpt_count;
+        sum = sum * 31 + found.entry.cursor;
         if (found.content != NULL)
             content_release(found.content);
     }

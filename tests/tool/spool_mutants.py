@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 TESTS = ["spool_record_test", "spool_segment_test", "spool_test", "spool_compact_test",
-         "spool_recover_test"]
+         "spool_recover_test", "spool_grow_test"]
 
 # name, file, what stands there, what stands there instead
 MUTANTS = [
@@ -98,6 +98,22 @@ MUTANTS = [
      'mta/spool/replay.c',
      '        segment_pin(in->segment, stored->oldest);',
      ''),
+    ('cursors not pinned',
+     'mta/spool/draft.c',
+     '        segment_pin(d->pieces[i].segment, spool_oldest(d->spool, stored));',
+     '        (void)stored;'),
+    ('recovered cursors not pinned',
+     'mta/spool/replay.c',
+     '        segment_pin(replay->pieces[i].segment, stored->oldest);',
+     '        (void)stored;'),
+    ('a move forgets how far the list was',
+     'mta/spool/move.c',
+     '    if (move->is_growing)',
+     '    if (false)'),
+    ('a refused slice counts',
+     'mta/spool/draft.c',
+     '    pin_cursor(d, stored);',
+     '    pin_cursor(d, stored);\n    if (d->is_growing)\n        stored_move_cursor(stored, d->cursor);'),
     ('drafts with lost chunks live on',
      'mta/spool/draft.c',
      'if (d->last_sequence > s->log.durable || d == s->txn.owner)',

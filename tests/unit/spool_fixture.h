@@ -102,19 +102,25 @@ static inline struct spool_entry entry_of(uint64_t id)
     };
 }
 
-static inline void commit_open(struct draft *d, uint64_t id, size_t rcpts,
-                               const struct spool_end *ends, size_t end_count, bool is_open)
+static inline void commit_entry(struct draft *d, const struct spool_entry *entry, size_t rcpts,
+                                const struct spool_end *ends, size_t end_count)
 {
     struct envelope_rcpt *to = mem_new_array(rcpts, sizeof *to);
     char(*texts)[64]         = mem_new_array(rcpts, sizeof *texts);
-    struct spool_entry entry = entry_of(id);
     for (size_t i = 0; i < rcpts; i++)
         to[i] = (struct envelope_rcpt){
-            .address = rcpt_address(id, i, texts[i]), .orcpt = "", .notify = NOTIFY_FAILURE};
-    entry.is_open = is_open;
-    draft_commit(d, &entry, to, rcpts, ends, end_count);
+            .address = rcpt_address(entry->id, i, texts[i]), .orcpt = "", .notify = NOTIFY_FAILURE};
+    draft_commit(d, entry, to, rcpts, ends, end_count);
     mem_free(to);
     mem_free(texts);
+}
+
+static inline void commit_open(struct draft *d, uint64_t id, size_t rcpts,
+                               const struct spool_end *ends, size_t end_count, bool is_open)
+{
+    struct spool_entry entry = entry_of(id);
+    entry.is_open            = is_open;
+    commit_entry(d, &entry, rcpts, ends, end_count);
 }
 
 static inline void commit(struct draft *d, uint64_t id, size_t rcpts, const struct spool_end *ends,

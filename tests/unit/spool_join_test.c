@@ -419,9 +419,9 @@ static void a_checkpoint_tells_of_those_whose_append_has_gone(void **state)
     spool_close(s);
 }
 
-/* --- format 1 had neither joins nor the flag of an open message --- */
+/* --- format 1 had neither joins nor the flag of an open message, format 2 no cursors --- */
 
-static void make_version_1(struct fake_inode *inode, uint64_t segment)
+static void make_version(struct fake_inode *inode, uint64_t segment, unsigned version)
 {
     struct record record;
     size_t bytes = 0;
@@ -432,32 +432,41 @@ static void make_version_1(struct fake_inode *inode, uint64_t segment)
             bytes = RECORD_ALIGN_BYTES;
             continue;
         }
-        in[3] = 1;
+        in[3] = (char)version;
         bytes_put64(in + bytes - RECORD_CHECKSUM_BYTES,
                     XXH3_64bits(in, bytes - RECORD_CHECKSUM_BYTES));
     }
 }
 
 /* No content: its checksums would have to change as well. */
-static void a_spool_of_the_version_before_is_read(void **state)
+static void read_version(unsigned version)
 {
-    (void)state;
     struct spool_recovered found;
     struct spool *s = fresh_spool();
-    assert_int_equal(put_message(s, 1, 0, 2, &now), OK);
+    assert_int_equal(put_open_message(s, 1, 0, 2, version > 1, &now), OK);
+    if (version > 1)
+        assert_int_equal(join_message(s, 1, 2, 1, &now), OK);
     end_rcpt(s, 1, 0);
     spool_close(s);
-    make_version_1(&fake.inodes[fake_find(&fake.cache, "0000000000000001.seg")->inode], 1);
+    make_version(&fake.inodes[fake_find(&fake.cache, "0000000000000001.seg")->inode], 1, version);
     struct spool_config config = small_config();
     s                          = open_spool(&config);
     assert_non_null(s);
     assert_true(spool_take_recovered(s, &found));
-    assert_int_equal(found.rcpt_count, 2);
+    assert_int_equal(found.rcpt_count, version > 1 ? 3 : 2);
     assert_int_equal(found.rcpts[0].state, RCPT_ENDED);
     assert_int_equal(found.rcpts[1].state, RCPT_WAITING);
+    assert_false(found.entry.is_growing);
     content_release(found.content);
     take_none(s);
     spool_close(s);
+}
+
+static void spools_of_the_versions_before_are_read(void **state)
+{
+    (void)state;
+    read_version(1);
+    read_version(2);
 }
 
 int main(void)
@@ -475,7 +484,7 @@ int main(void)
         cmocka_unit_test(who_joins_a_message_that_moves_stays_behind_its_checkpoint),
         cmocka_unit_test(who_joins_while_the_engine_is_asked_is_asked_for_too),
         cmocka_unit_test(a_checkpoint_tells_of_those_whose_append_has_gone),
-        cmocka_unit_test(a_spool_of_the_version_before_is_read),
+        cmocka_unit_test(spools_of_the_versions_before_are_read),
     };
     return RUN(tests);
 }

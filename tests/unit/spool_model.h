@@ -10,6 +10,9 @@
  *
  * Recipients also join messages that are open, also before those are durable: what was promised to
  * a join is what was promised to a commit, and the message is as it was when a join is refused.
+ *
+ * Some messages grow from a list: their cursor never moves back, and they stay until the slice that
+ * says it was the last.
  */
 #pragma once
 #include "tests/unit/spool_fixture.h"
@@ -36,6 +39,7 @@ enum model_fate { FATE_PENDING, FATE_ACKED, FATE_REFUSED, FATE_UNKNOWN, FATE_GON
 /* On its way, or nobody knows: it may be found. */
 struct model_join {
     unsigned first_serial, count;
+    uint64_t cursor; /* of a message that grows */
 };
 
 struct model_message {
@@ -44,7 +48,8 @@ struct model_message {
     unsigned serials[MODEL_RCPTS], next_serial; /* what is in their addresses */
     struct model_join joins[MODEL_RCPTS];
     size_t join_count;
-    bool is_open;
+    bool is_open, is_growing;
+    uint64_t cursor, asked_cursor; /* durable; and what may be found */
     enum model_fate fate;
     struct model_rcpt rcpts[MODEL_RCPTS];
     struct content *content;
@@ -170,12 +175,17 @@ static inline void do_commit(struct model *m)
                                .rcpt_count = 1 + (size_t)rng_below(&m->rng, MODEL_RCPTS_NEW)};
     for (; message->next_serial < message->rcpt_count; message->next_serial++)
         message->serials[message->next_serial] = message->next_serial;
-    message->is_open = rng_one_in(&m->rng, 2);
+    message->is_open    = rng_one_in(&m->rng, 2);
+    message->is_growing = message->is_open && rng_one_in(&m->rng, 3);
     if (rng_one_in(&m->rng, 2))
         message->end_count = owing(m, message->ends);
+    message->cursor = message->asked_cursor = message->is_growing ? 1 : SPOOL_CURSOR_DONE;
+    struct spool_entry entry                = entry_of(d->id);
+    entry.is_open                           = message->is_open;
+    entry.is_growing                        = message->is_growing;
+    entry.cursor                            = message->cursor;
     draft_set_owner(d->draft, d);
-    commit_open(d->draft, d->id, message->rcpt_count, message->ends, message->end_count,
-                message->is_open);
+    commit_entry(d->draft, &entry, message->rcpt_count, message->ends, message->end_count);
     d->is_committed = true;
 }
 
@@ -198,22 +208,20 @@ static inline struct model_message *any_open(struct model *m)
     return NULL;
 }
 
-static inline void do_join(struct model *m)
+/* So many join, or come from a list; the last of it, when there is no room for more. */
+static inline void join_some(struct model *m, struct model_message *message, unsigned count)
 {
-    struct model_draft *d         = any_draft(m, false);
-    struct model_message *message = any_open(m);
+    struct model_draft *d = any_draft(m, false);
     struct envelope_rcpt to[MODEL_RCPTS_NEW];
     char texts[MODEL_RCPTS_NEW][64];
-    unsigned count = 1 + (unsigned)rng_below(&m->rng, MODEL_RCPTS_NEW);
-    if (d == NULL || message == NULL || m->wants_quiet ||
-        rcpts_with_joins(message) + count > MODEL_RCPTS)
-        return;
-    struct draft *draft = draft_open(m->spool);
+    struct draft *draft = d == NULL ? NULL : draft_open(m->spool);
     if (draft == NULL)
         return;
-    struct model_join join = {message->next_serial, count};
-    *d                     = (struct model_draft){
-                            .draft = draft, .id = message->id, .is_committed = true, .is_join = true, .join = join};
+    struct model_join join = {message->next_serial, count, message->asked_cursor};
+    if (message->is_growing)
+        join.cursor = count == 0 || rng_one_in(&m->rng, 6) ? SPOOL_CURSOR_DONE : join.cursor + 1;
+    *d = (struct model_draft){
+        .draft = draft, .id = message->id, .is_committed = true, .is_join = true, .join = join};
     for (unsigned i = 0; i < count; i++)
         to[i] = (struct envelope_rcpt){
             .address = rcpt_address(message->id, message->next_serial++, texts[i]),
@@ -221,11 +229,40 @@ static inline void do_join(struct model *m)
             .notify  = NOTIFY_FAILURE};
     message->joins[message->join_count++] = join;
     draft_set_owner(draft, d);
-    draft_join(draft, message->id, to, count);
+    if (message->is_growing) {
+        message->asked_cursor = join.cursor;
+        draft_grow(draft, message->id, to, count, join.cursor);
+    } else {
+        draft_join(draft, message->id, to, count);
+    }
+}
+
+/* One slice of a list at a time, and none behind the last. */
+static inline bool may_join(const struct model_message *message)
+{
+    return !message->is_growing ||
+           (message->join_count == 0 && message->cursor != SPOOL_CURSOR_DONE);
+}
+
+static inline void do_join(struct model *m)
+{
+    struct model_message *message = any_open(m);
+    unsigned count                = 1 + (unsigned)rng_below(&m->rng, MODEL_RCPTS_NEW);
+    if (message == NULL || m->wants_quiet || !may_join(message))
+        return;
+    if (rcpts_with_joins(message) + count <= MODEL_RCPTS)
+        join_some(m, message, count);
+    else if (message->is_growing)
+        join_some(m, message, 0);
 }
 
 static inline void close_message(struct model *m, struct model_message *message)
 {
+    if (message->is_growing && message->cursor != SPOOL_CURSOR_DONE) {
+        if (m->wants_quiet && may_join(message) && message->fate == FATE_ACKED)
+            join_some(m, message, 0);
+        return;
+    }
     message->is_open = false;
     spool_close_message(m->spool, message->id);
 }
@@ -264,8 +301,12 @@ static inline void on_joined(struct model *m, struct model_message *message,
     assert_true(drop_join(message, join));
     m->joined += status == OK;
     m->refused += status != OK;
-    if (status == OK)
+    if (status == OK) {
         add_rcpts(message, join);
+        message->cursor = join->cursor;
+    } else {
+        message->asked_cursor = message->cursor;
+    }
 }
 
 static inline struct model_rcpt *any_live(struct model *m, struct model_message **of, uint32_t *at)
@@ -562,6 +603,17 @@ static inline void find_joins(struct model *m, struct model_message *message,
         message->rcpt_count = found->rcpt_count;
 }
 
+static inline void check_growth(struct model *m, struct model_message *message,
+                                const struct spool_entry *entry)
+{
+    uint64_t cursor = entry->is_growing ? entry->cursor : SPOOL_CURSOR_DONE;
+    assert_int_equal(entry->is_open, entry->is_growing);
+    if ((cursor < message->cursor || cursor > message->asked_cursor) && !m->expects_damage)
+        model_fail(m, message, "a cursor that nobody asked for, or that moved back");
+    message->is_growing = entry->is_growing;
+    message->cursor = message->asked_cursor = cursor;
+}
+
 static inline void check_found(struct model *m, const struct spool_recovered *found)
 {
     struct model_message *message = model_find(m, found->entry.id);
@@ -581,6 +633,7 @@ static inline void check_found(struct model *m, const struct spool_recovered *fo
     assert_string_equal(found->entry.flow, entry.flow);
     for (size_t r = 0; r < message->rcpt_count; r++)
         check_rcpt(m, message, &message->rcpts[r], &found->rcpts[r], r);
+    check_growth(m, message, &found->entry);
     message->is_seen = true;
     message->content = found->content;
 }
@@ -590,6 +643,8 @@ static inline bool may_be_missing(const struct model_message *message)
 {
     if (message->fate != FATE_ACKED)
         return true;
+    if (message->asked_cursor != SPOOL_CURSOR_DONE)
+        return false;
     for (size_t r = 0; r < message->rcpt_count; r++)
         if (!message->rcpts[r].has_ended && !message->rcpts[r].is_reported)
             return false;
@@ -625,7 +680,7 @@ static inline void judge_missing(struct model *m)
         message->is_seen              = false;
         message->end_count            = 0;
         message->join_count           = 0;
-        message->is_open              = false;
+        message->is_open              = message->is_growing && message->fate == FATE_ACKED;
     }
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "mta/base/bytes.h"
 #include "mta/base/mem.h"
 #include "mta/base/rng.h"
 #include "mta/spool/payload.h"
@@ -47,10 +48,10 @@ static void the_bytes_on_disk_never_change(void **state)
 {
     (void)state;
     static const unsigned char expected[] = {
-        'M',  'R', 'S', 2, 4, 0, 0,    0,    0,    0,       0,    2,    0x65, 0x53,
+        'M',  'R', 'S', 3, 4, 0, 0,    0,    0,    0,       0,    2,    0x65, 0x53,
         0xf1, 0,   0,   0, 0, 0, 0,    0,    0,    SEGMENT, 1,    2,    3,    4,
         5,    6,   7,   8, 1, 2, 3,    4,    5,    6,       7,    0,    'h',  'i',
-        0,    0,   0,   0, 0, 0, 0x73, 0x63, 0x27, 0x5e,    0x23, 0x1f, 0xa8, 0x94};
+        0,    0,   0,   0, 0, 0, 0x4a, 0xdd, 0x03, 0x77,    0x83, 0x60, 0xff, 0xcf};
     struct buf into      = {0};
     struct record record = a_record(span_of("hi"));
     record_put(&into, &record, span_of(""));
@@ -107,6 +108,15 @@ static void a_record_of_another_segment_does_not_count(void **state)
     buf_release(&into);
 }
 
+static const struct attempt last = {
+    .code     = 550,
+    .enhanced = {5, 1, 1},
+    .outcome  = OUTCOME_FAILED,
+    .wall_ms  = 99,
+    .text     = "no such user",
+    .mx       = "mx.example"
+};
+
 static void an_entry_comes_back_as_it_was(void **state)
 {
     (void)state;
@@ -134,6 +144,118 @@ static void an_entry_comes_back_as_it_was(void **state)
     buf_release(&into);
 }
 
+static void an_entry_that_varies_and_grows_comes_back(void **state)
+{
+    (void)state;
+    struct buf into          = {0};
+    struct spool_entry entry = {
+        .envelope   = {.sender  = "dogs@l.example",
+                       .envid   = "",
+                       .verp    = "+=",
+                       .merge   = MERGE_ALL,
+                       .list_id = 42},
+        .flow       = "",
+        .message_id = "",
+        .is_open    = true,
+        .is_growing = true,
+        .cursor     = 0x1234567890,
+    };
+    struct payload_entry found;
+    payload_put_entry(&into, &entry);
+    assert_int_equal(bytes_get64(into.at + into.len - PAYLOAD_CURSOR_BYTES), entry.cursor);
+    struct reader r = {buf_span(&into), false};
+    assert_true(payload_read_entry(&r, &found));
+    assert_true(span_is(found.verp, "+="));
+    assert_int_equal(found.merge, MERGE_ALL);
+    assert_int_equal(found.list_id, 42);
+    assert_true(found.is_growing && found.is_open);
+    assert_int_equal(found.cursor, entry.cursor);
+    assert_int_equal(found.bytes, into.len);
+    for (size_t len = 0; len < into.len; len++) {
+        struct reader cut = {span_first(buf_span(&into), len), false};
+        assert_false(payload_read_entry(&cut, &found));
+    }
+    buf_release(&into);
+}
+
+static void delimiters_that_nobody_wrote_are_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"+", "\r\n", "ab"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct buf into          = {0};
+        struct spool_entry entry = {
+            .envelope = {.sender = "", .envid = "", .list_id = 1},
+              .flow = "", .message_id = ""
+        };
+        struct payload_entry found;
+        span_copy_text(span_of(bad[i]), entry.envelope.verp, sizeof entry.envelope.verp);
+        payload_put_entry(&into, &entry);
+        struct reader r = {buf_span(&into), false};
+        assert_false(payload_read_entry(&r, &found));
+        buf_release(&into);
+    }
+}
+
+static void mail_that_does_not_vary_costs_what_it_did(void **state)
+{
+    (void)state;
+    struct buf into          = {0};
+    struct spool_entry entry = {
+        .envelope = {.sender = "", .envid = ""},
+          .flow = "", .message_id = ""
+    };
+    struct envelope_rcpt to = {.address = "", .orcpt = ""};
+    payload_put_entry(&into, &entry);
+    assert_int_equal(into.len, 3 * 8 + 2 + 4 * 2);
+    payload_put_fresh_rcpt(&into, 0, &to);
+    assert_int_equal(into.len, 3 * 8 + 2 + 4 * 2 + 1 + 4 + 1 + 2 * 2);
+    buf_release(&into);
+}
+
+static void a_recipient_keeps_its_data(void **state)
+{
+    (void)state;
+    struct buf into         = {0};
+    struct envelope_rcpt to = {
+        .address = "r@x.example", .orcpt = "", .data = "id=42&name=Ann%20Lee"};
+    struct spool_rcpt tried = {
+        .envelope = {.address = "dogs@l.example", .orcpt = "", .is_local = true, .data = ""},
+        .state    = RCPT_WAITING,
+        .attempts = 3,
+        .last     = last
+    };
+    struct payload_rcpt found;
+    payload_put_fresh_rcpt(&into, 1, &to);
+    payload_put_rcpt(&into, 4, &tried);
+    struct reader r = {buf_span(&into), false};
+    assert_true(payload_read_rcpt(&r, &found));
+    assert_true(span_is(found.data, "id=42&name=Ann%20Lee") && !found.is_local);
+    assert_true(payload_read_rcpt(&r, &found));
+    assert_true(found.data.len == 0 && found.is_local && found.fate.attempts == 3);
+    assert_int_equal(r.rest.len, 0);
+    buf_release(&into);
+}
+
+static void joins_may_carry_a_cursor(void **state)
+{
+    (void)state;
+    struct buf into            = {0};
+    struct payload_joins given = {.first = 7, .is_growing = true, .cursor = 99}, found;
+    payload_put_joins_head(&into, &given);
+    payload_put_rcpts_head(&into, 0, 0);
+    struct reader r = {buf_span(&into), false};
+    assert_true(payload_read_joins_head(&r, &found));
+    assert_true(found.first == 7 && found.count == 0 && found.is_growing && found.cursor == 99);
+    buf_clear(&into);
+    given.is_growing = false;
+    payload_put_joins_head(&into, &given);
+    payload_put_rcpts_head(&into, 0, 0);
+    r = (struct reader){buf_span(&into), false};
+    assert_false(payload_read_joins_head(&r, &found)); /* then somebody must join */
+    buf_release(&into);
+}
+
 static void a_text_is_cut_at_its_limit(void **state)
 {
     (void)state;
@@ -154,15 +276,6 @@ static void a_text_is_cut_at_its_limit(void **state)
     buf_release(&into);
     buf_release(&flow);
 }
-
-static const struct attempt last = {
-    .code     = 550,
-    .enhanced = {5, 1, 1},
-    .outcome  = OUTCOME_FAILED,
-    .wall_ms  = 99,
-    .text     = "no such user",
-    .mx       = "mx.example"
-};
 
 static void recipients_come_back_with_their_state(void **state)
 {
@@ -282,6 +395,11 @@ int main(void)
         cmocka_unit_test(a_record_cut_anywhere_is_short),
         cmocka_unit_test(a_record_of_another_segment_does_not_count),
         cmocka_unit_test(an_entry_comes_back_as_it_was),
+        cmocka_unit_test(an_entry_that_varies_and_grows_comes_back),
+        cmocka_unit_test(delimiters_that_nobody_wrote_are_refused),
+        cmocka_unit_test(mail_that_does_not_vary_costs_what_it_did),
+        cmocka_unit_test(a_recipient_keeps_its_data),
+        cmocka_unit_test(joins_may_carry_a_cursor),
         cmocka_unit_test(a_text_is_cut_at_its_limit),
         cmocka_unit_test(recipients_come_back_with_their_state),
         cmocka_unit_test(an_end_is_thirteen_bytes),
