@@ -3,6 +3,7 @@
  * answers them); those about the configuration need no server. */
 #include "mta/base/mem.h"
 #include "mta/control/cli.h"
+#include "mta/control/cli_user.h"
 #include "mta/control/config.h"
 #include "mta/mail/escape.h"
 #include <stdio.h>
@@ -238,6 +239,17 @@ static int run_config(const struct command *command, const struct invocation *gi
     return print(&text, stdout, EX_OK);
 }
 
+static int run_user(const struct command *command, const struct invocation *given)
+{
+    struct config *config = read_config(given->config_file);
+    (void)command;
+    if (config == NULL)
+        return EX_CONFIG;
+    int code = cli_user(config, given->words, given->word_count);
+    config_free(config);
+    return code;
+}
+
 static int run_version(const struct command *command, const struct invocation *given)
 {
     bool as_json = has_word(given, "--json");
@@ -266,6 +278,7 @@ static const struct command commands[] = {
     {"reload",  "",                                        "read the configuration again",              run_on_server},
     {"top",     "",                                        "the server, live",                          run_top      },
     {"watch",   "ID [--json]",                             "the progress of one message until it ends", run_watch    },
+    {"user",    "add|set|passwd|remove|list ...",          "who may log in to submit mail",             run_user     },
     {"check",   "[FILE] [--json]",                         "read a configuration and say its errors",   run_check    },
     {"config",  "[--changed] [--json] | --schema | --man", "the configuration in effect",
      run_config                                                                                                      },
@@ -299,6 +312,8 @@ static int help_of(const struct command *command)
 {
     printf("usage: mailrace [-c FILE] %s%s%s\n\n%s\n", command->name,
            command->arguments[0] == '\0' ? "" : " ", command->arguments, command->purpose);
+    if (command->run == run_user)
+        printf("\nmailrace user %s\n", cli_user_arguments);
     if (strstr(command->arguments, "SELECTOR") != NULL)
         (void)fputs(
             "\nA SELECTOR is any of id= to= domain= site= list= flow= older=2h status=, all "

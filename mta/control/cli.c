@@ -27,17 +27,23 @@ static int refuse_open(struct cli *cli, int error)
     return error == EACCES || error == EPERM ? EX_NOPERM : EX_UNAVAILABLE;
 }
 
-int cli_open(struct cli *cli, const char *socket_path)
+int cli_try(struct cli *cli, const char *socket_path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     *cli                       = (struct cli){.socket_path = socket_path, .fd = -1};
     if (strlen(socket_path) >= sizeof address.sun_path)
-        return refuse_open(cli, ENAMETOOLONG);
+        return ENAMETOOLONG;
     strcpy(address.sun_path, socket_path);
     cli->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (cli->fd < 0 || connect(cli->fd, (struct sockaddr *)&address, sizeof address) != 0)
-        return refuse_open(cli, errno);
-    return EX_OK;
+    bool is_open =
+        cli->fd >= 0 && connect(cli->fd, (struct sockaddr *)&address, sizeof address) == 0;
+    return is_open ? 0 : errno;
+}
+
+int cli_open(struct cli *cli, const char *socket_path)
+{
+    int error = cli_try(cli, socket_path);
+    return error == 0 ? EX_OK : refuse_open(cli, error);
 }
 
 void cli_close(struct cli *cli)

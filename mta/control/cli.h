@@ -14,6 +14,8 @@ struct cli {
 
 /* EX_OK, or the exit code, with cause and remedy on stderr. */
 int cli_open(struct cli *cli, const char *socket_path);
+/* The same without a word: 0 or errno.  cli_close() it in either case. */
+int cli_try(struct cli *cli, const char *socket_path);
 void cli_close(struct cli *cli);
 
 /*

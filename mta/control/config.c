@@ -131,6 +131,23 @@ static const char *set_intervals(struct config_reader *r, const struct option *o
     return NULL;
 }
 
+/* Items add up: one for the hour, one for the day. */
+static const char *set_limits(struct config_reader *r, const struct option *o, struct span text,
+                              void *into)
+{
+    struct quota_limits more, *limits = into;
+    (void)r, (void)o;
+    if (text.at == NULL) {
+        *limits = (struct quota_limits){0};
+        return NULL;
+    }
+    if (!quota_limits_parse(text, &more))
+        return "like 100/h or 1000/d, or none";
+    limits->hour = more.hour > 0 ? more.hour : limits->hour;
+    limits->day  = more.day > 0 ? more.day : limits->day;
+    return NULL;
+}
+
 /* --- the table --- */
 
 #define AT(member) offsetof(struct config, member)
@@ -158,6 +175,20 @@ const struct option config_options[] = {
      "Certificate chain (PEM) for STARTTLS, relative to this file."},
     {"tls.key", option_path, AT(tls_key), "", false, false, 0, 0,
      "Its private key (PEM)."},
+    {"users", option_path, AT(users), "/etc/mailrace/users", false, false, 0, 0,
+     "Who may log in to submit mail; 'mailrace user' writes it. Must be closed to others (0600, "
+     "or 0640)."},
+    {"submission.max_messages", set_limits, AT(user_messages), "none", true, false, 0, 0,
+     "Messages a user may send, like [100/h, 1000/d], unless he has limits of his own; none: any "
+     "number."},
+    {"submission.max_recipients", set_limits, AT(user_recipients), "none", true, false, 0, 0,
+     "The same for recipients."},
+    {"submission.add_sender", option_bool, AT(adds_sender), "true", false, false, 0, 0,
+     "Whether a Sender field names the user where From names another address of his."},
+    {"submission.hide_client", option_bool, AT(hides_client), "false", false, false, 0, 0,
+     "Whether the client's name and address are left out of Received."},
+    {"submission.usage", option_path, AT(usage), "/var/lib/mailrace/usage", false, true, 0, 0,
+     "Where it is kept how much each user has sent, so that it survives a restart."},
     {"limits.message_size", option_size, AT(message_bytes_max),
      "40M", false, false, MINIMUM_MESSAGE, 0,
      "Largest message taken."},

@@ -8,6 +8,7 @@
 #include "mta/deliver/settings.h"
 #include "mta/mail/event.h"
 #include "mta/queue/job.h"
+#include "mta/receive/quota.h"
 
 enum {
     CONFIG_LISTENERS_MAX = 32,
@@ -44,6 +45,11 @@ struct config {
     struct net_prefix relay_from[CONFIG_PREFIXES_MAX];
     size_t relay_from_count;
     const char *tls_certificate, *tls_key; /* NULL: no STARTTLS */
+
+    const char *users; /* the file */
+    const char *usage; /* what users have sent: the file */
+    bool hides_client, adds_sender;
+    struct quota_limits user_messages, user_recipients;
 
     uint64_t message_bytes_max;
     unsigned recipients_per_message, connections, connections_per_client;
