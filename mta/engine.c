@@ -142,7 +142,7 @@ static void requeue_first(struct engine *e, const struct spool_recovered *found)
     struct message *m = message_from(found);
     uint64_t lifetime = m->expire_wall_ms - m->arrival_wall_ms;
     uint64_t *due_in  = add_rcpts(e, m, found);
-    m->is_open        = !found->is_last;
+    m->is_open        = !found->is_last || found->entry.is_growing;
     queue_accept(e->queue, m, clipped(m->expire_wall_ms, e->wall_ms, lifetime), due_in, e->now_ms);
     mem_free(due_in);
 }
@@ -156,7 +156,15 @@ static void requeue_next(struct engine *e, const struct spool_recovered *found)
     uint64_t *due_in = add_rcpts(e, m, found);
     queue_restore(e->queue, m, (uint32_t)found->first, due_in, e->now_ms);
     mem_free(due_in);
-    if (found->is_last)
+}
+
+/* All of it is loaded: the list goes on with it, or it is whole. */
+static void end_requeue(struct engine *e, const struct spool_recovered *found)
+{
+    struct message *m = queue_find(e->queue, found->entry.id);
+    if (found->entry.is_growing)
+        intake_note_growing(e->intake, m, found->entry.cursor);
+    else if (m != NULL && m->is_open)
         queue_close_message(e->queue, m, e->now_ms);
 }
 
@@ -166,6 +174,8 @@ static void requeue(struct engine *e, const struct spool_recovered *found)
         requeue_first(e, found);
     else
         requeue_next(e, found);
+    if (found->is_last)
+        end_requeue(e, found);
 }
 
 static void log_recovery(struct engine *e)

@@ -79,6 +79,7 @@ struct message {
     bool is_reporting;       /* FACT_REPORT_DUE was given, and no answer has come */
     bool is_sealed;          /* the queue has it: pointers to recipients hold */
     bool may_linger;         /* a list post: more of it is likely to come */
+    bool is_cancelled;       /* as a whole: nobody shall join it any more */
     struct heap_node linger; /* the queue's clock for it, while it does */
     uint64_t linger_end_ms;
     bool is_open;        /* recipients may join: it is not done when all have ended */

@@ -231,6 +231,8 @@ void queue_append(struct queue *q, struct message *m, const struct message *join
     q->live += joins->rcpt_count;
     q->accepted += joins->rcpt_count;
     m->may_linger = true;
+    if (joins->rcpt_count > 0 && !heap_holds(&q->expiries, &m->expiry))
+        heap_push(&q->expiries, &m->expiry, m->expire_ms); /* those who were there have expired */
     linger_begin(q, m);
     for (uint32_t i = first; i < m->rcpt_count; i++)
         join(q, m, message_rcpt(m, i));

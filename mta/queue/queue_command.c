@@ -128,6 +128,16 @@ static void command_batch(struct order *o, struct batch *b)
         act(o, place_split_chosen(o->q, b));
 }
 
+/* Those too who are still to join. */
+static bool means_all_of(const struct order *o, const struct message *m)
+{
+    const struct selector *s = o->selector;
+    bool means_some =
+        s->to[0] != '\0' || s->domain[0] != '\0' || s->site[0] != '\0' || s->status[0] != '\0';
+    return !means_some && m->rcpt_count > 0 &&
+           queue_matches(o->q, s, m, 0, o->q->now_ms, o->wall_ms);
+}
+
 /* Before the command takes some apart: what it makes is not visited. */
 static size_t list_batches(struct order *o, const struct message *m)
 {
@@ -148,8 +158,11 @@ static void command_message(struct order *o, struct message *m)
     size_t count = list_batches(o, m);
     for (size_t i = 0; i < count; i++)
         command_batch(o, o->batches[i]);
-    if (!o->dry_run)
-        end_check(o->q, m);
+    if (o->dry_run)
+        return;
+    if (o->command == QUEUE_CANCEL && m->is_open && means_all_of(o, m))
+        m->is_cancelled = true;
+    end_check(o->q, m);
 }
 
 static void command_all(struct order *o)

@@ -12,7 +12,7 @@
 void linger_begin(struct queue *q, struct message *m)
 {
     uint64_t wait_ms = q->policy.linger_ms;
-    if (!m->is_open || !m->may_linger || wait_ms == 0)
+    if (!m->is_open || !m->may_linger || wait_ms == 0 || envelope_is_individual(&m->envelope))
         return;
     if (m->linger_end_ms == 0)
         m->linger_end_ms = q->now_ms + QUEUE_LINGER_TIMES_MAX * wait_ms;

@@ -44,6 +44,8 @@ void intake_free(struct intake *intake)
         mail_free(mail);
     }
     posts_release(&intake->posts);
+    while ((node = list_first(&intake->growing)) != NULL)
+        growth_free(CONTAINER_OF(node, struct growth, link));
     digest_free(intake->digest);
     mem_free(intake);
 }
@@ -55,8 +57,10 @@ void intake_set_settings(struct intake *intake, const struct intake_settings *se
 
 uint64_t intake_turn(struct intake *intake, uint64_t now_ms)
 {
-    intake->now_ms = now_ms;
-    return posts_turn(&intake->posts, intake->settings->join_ms, now_ms);
+    intake->now_ms   = now_ms;
+    uint64_t next_ms = posts_turn(&intake->posts, intake->settings->join_ms, now_ms);
+    uint64_t grow_ms = intake_end_growth(intake);
+    return grow_ms < next_ms ? grow_ms : next_ms;
 }
 
 void intake_stop(struct intake *intake)
@@ -89,6 +93,7 @@ struct intake_mail *intake_open(struct intake *intake, const struct envelope *en
     mail->message            = message_new(0, envelope);
     mail->asks_utf8          = envelope->needs_utf8;
     mail->is_8bit_asked      = envelope->is_8bit;
+    mail->cursor             = SPOOL_CURSOR_DONE;
     table_init(&mail->seen, intake->seed);
     header_scan_init(&mail->scan);
     return mail;
@@ -219,7 +224,7 @@ static void describe(struct intake_mail *mail, struct spool_entry *entry)
     bool sender_is_utf8 = !text_is_ascii(span_of(m->envelope.sender));
     m->arrival_wall_ms  = mail->wall_ms;
     m->expire_wall_ms   = mail->wall_ms + mail->intake->settings->expire_ms;
-    m->is_report        = mail->is_ours;
+    m->is_report        = mail->is_ours && m->envelope.sender[0] == '\0';
     m->envelope.needs_utf8 =
         mail->asks_utf8 && (mail->is_ours || mail->scan.has_8bit || sender_is_utf8);
     *entry = (struct spool_entry){.id              = m->id,
@@ -229,7 +234,9 @@ static void describe(struct intake_mail *mail, struct spool_entry *entry)
                                   .flow            = m->flow_name,
                                   .message_id      = m->message_id,
                                   .is_report       = m->is_report,
-                                  .is_open         = m->is_open};
+                                  .is_open         = m->is_open,
+                                  .is_growing      = mail->growth != NULL,
+                                  .cursor          = mail->cursor};
 }
 
 /* Others may join it from now on, and do so behind it.  A list post to several is likely to have
@@ -248,14 +255,37 @@ static void open_post(struct intake_mail *mail)
     m->may_linger = mail->scan.list_id[0] != '\0' && m->rcpt_count > 1;
 }
 
+/* More of its list comes. */
+static void open_growth(struct intake_mail *mail)
+{
+    struct message *m = mail->message;
+    if (mail->cursor == SPOOL_CURSOR_DONE)
+        return;
+    mail->growth             = growth_new(&mail->intake->growing, m->id, mail->cursor);
+    mail->growth->is_pending = true;
+    m->is_open               = true;
+    m->may_linger            = m->rcpt_count > 1;
+}
+
 static void commit_message(struct intake_mail *mail, const struct envelope_rcpt *rcpts)
 {
     struct spool_entry entry;
     set_flow(mail);
     open_post(mail);
+    open_growth(mail);
     describe(mail, &entry);
     draft_commit(mail->draft, &entry, rcpts, mail->message->rcpt_count, mail->ends,
                  mail->end_count);
+}
+
+static void commit_content(struct intake_mail *mail, const struct envelope_rcpt *rcpts)
+{
+    mail->post  = intake_end_content(mail);
+    mail->joins = mail->post != NULL;
+    if (mail->joins)
+        draft_join(mail->draft, mail->post->id, rcpts, mail->message->rcpt_count);
+    else
+        commit_message(mail, rcpts);
 }
 
 void intake_commit(struct intake_mail *mail, void *owner, uint64_t wall_ms)
@@ -269,12 +299,10 @@ void intake_commit(struct intake_mail *mail, void *owner, uint64_t wall_ms)
     mail->is_committing = true;
     list_push(&mail->intake->committing, &mail->in_committing);
     draft_set_owner(mail->draft, mail);
-    mail->post  = intake_end_content(mail);
-    mail->joins = mail->post != NULL;
-    if (mail->joins)
-        draft_join(mail->draft, mail->post->id, rcpts, m->rcpt_count);
+    if (mail->is_slice)
+        draft_grow(mail->draft, mail->growth->id, rcpts, m->rcpt_count, mail->cursor);
     else
-        commit_message(mail, rcpts);
+        commit_content(mail, rcpts);
     mem_free(rcpts);
 }
 
@@ -300,6 +328,8 @@ void intake_abort(struct intake_mail *mail)
     must(!mail->is_committing);
     if (mail->draft != NULL)
         draft_abort(mail->draft);
+    if (mail->is_slice)
+        mail->growth->is_pending = false;
     mail_free(mail);
 }
 
@@ -312,7 +342,7 @@ static void log_accepted(struct intake *intake, const struct intake_mail *mail,
     event_text(intake->log, "id", span_of(msgid_text(m->id, id)));
     event_text(intake->log, "from", span_of(m->envelope.sender));
     event_number(intake->log, "rcpts", mail->message->rcpt_count);
-    if (mail->joins)
+    if (mail->joins || mail->is_slice)
         event_true(intake->log, "joined");
     event_number(intake->log, "size", m->content_bytes);
     event_text(intake->log, "flow", span_of(m->flow_name));
@@ -338,16 +368,26 @@ static void enqueue(struct intake *intake, struct intake_mail *mail, struct cont
         mail->post->message = m;
         mail->post->content = content_hold(content);
     }
+    if (mail->growth != NULL)
+        mail->growth->message = m;
     queue_accept(intake->queue, m, intake->settings->expire_ms, NULL, now_ms);
 }
 
 static void append(struct intake *intake, const struct intake_mail *mail, uint64_t now_ms,
                    uint64_t wall_ms)
 {
-    struct message *m = mail->post->message;
+    struct message *m = mail->is_slice ? mail->growth->message : mail->post->message;
     must(m != NULL); /* the commit it joined has ended before, and well */
-    log_accepted(intake, mail, m, wall_ms);
+    if (mail->message->rcpt_count > 0)
+        log_accepted(intake, mail, m, wall_ms);
     queue_append(intake->queue, m, mail->message, now_ms);
+}
+
+static uint64_t id_of(const struct intake_mail *mail)
+{
+    if (mail->is_slice)
+        return mail->growth->id;
+    return mail->joins ? mail->post->id : mail->message->id;
 }
 
 bool intake_take_done(struct intake *intake, struct intake_done *done, uint64_t now_ms,
@@ -361,16 +401,19 @@ bool intake_take_done(struct intake *intake, struct intake_done *done, uint64_t 
     struct intake_mail *mail = draft_owner(draft);
     *done                    = (struct intake_done){.owner      = mail->owner,
                                                     .status     = status,
-                                                    .id         = mail->joins ? mail->post->id : mail->message->id,
+                                                    .id         = id_of(mail),
                                                     .rcpt_count = mail->message->rcpt_count,
-                                                    .is_report  = mail->is_ours};
+                                                    .is_report  = mail->is_ours,
+                                                    .cursor     = mail->cursor};
     intake->now_ms           = now_ms;
-    if (status == OK && mail->joins)
+    if (status == OK && (mail->joins || mail->is_slice))
         append(intake, mail, now_ms, wall_ms);
     else if (status == OK)
         enqueue(intake, mail, content, now_ms, wall_ms);
     if (mail->post != NULL)
         post_end(&intake->posts, mail->post, status, now_ms);
+    if (mail->growth != NULL)
+        intake_grown(mail, status);
     draft_abort(draft);
     mail_free(mail);
     return true;

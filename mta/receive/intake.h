@@ -74,12 +74,44 @@ void intake_disown(struct intake_mail *mail);
 /* Forgets a mail that was not committed. */
 void intake_abort(struct intake_mail *mail);
 
+/* --- posts that grow (growth.h) --- */
+
+/*
+ * A list may be too long to be taken in at once: the post is made with the first slice of its
+ * recipients and a cursor, and further slices join it, one at a time, while the queue has room.
+ * What a cursor means only the list knows: it is as durable as the slice that brought it, and after
+ * a restart the list goes on from there.
+ *
+ *     intake_open, intake_rcpt ..., intake_set_cursor, intake_begin ... intake_commit
+ *     intake_slice_room -> intake_open_slice, intake_rcpt ..., intake_set_cursor, intake_commit
+ *     ... until one with SPOOL_CURSOR_DONE, in which there may be nobody
+ */
+void intake_set_cursor(struct intake_mail *mail, uint64_t cursor);
+/* How many may join message 'id' now; 0: none before a later turn.  GROWTH_SLICE_RCPTS_MAX at most.
+ */
+uint32_t intake_slice_room(const struct intake *intake, uint64_t id);
+/* false: it is whole, has expired, or was cancelled. */
+bool intake_is_growing(const struct intake *intake, uint64_t id);
+/* NULL: there is no room in the spool, or a slice is on its way.  It takes no content. */
+struct intake_mail *intake_open_slice(struct intake *intake, uint64_t id);
+
+struct intake_growing {
+    uint64_t id, cursor;
+    const struct message *message; /* the queue's, as long as it grows */
+};
+/* One that a start has found, not told before; false: none now.  They come up while the engine
+ * loads what was found, so ask each turn. */
+bool intake_next_growing(struct intake *intake, struct intake_growing *growing);
+/* The engine's: all that was found of it is loaded. */
+void intake_note_growing(struct intake *intake, struct message *m, uint64_t cursor);
+
 struct intake_done {
     void *owner;        /* NULL: disowned, or nobody */
     enum status status; /* OK: it is on disk and in the queue */
     uint64_t id;
     uint32_t rcpt_count; /* of this transaction */
     bool is_report;
+    uint64_t cursor; /* of a post that grows, or a slice; else SPOOL_CURSOR_DONE */
 };
 /* Takes what the spool has committed, hands it to the queue, tells the log; one at a time, false
  * when none is left. */

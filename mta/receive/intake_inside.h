@@ -2,6 +2,7 @@
 /* What the parts of intake share: intake.c (envelope, commit), intake_content.c (content). */
 #pragma once
 #include "mta/base/arena.h"
+#include "mta/receive/growth.h"
 #include "mta/receive/intake.h"
 #include "mta/receive/posts.h"
 
@@ -21,7 +22,8 @@ struct intake {
     struct list committing;
     struct digest *digest;
     struct posts posts;
-    bool is_stopping; /* nothing is opened or joined any more */
+    struct list growing; /* struct growth */
+    bool is_stopping;    /* nothing is opened or joined any more */
     size_t held_bytes;
 };
 
@@ -56,6 +58,9 @@ struct intake_mail {
     struct post_key key;
     struct post *post; /* that it opens or joins, once it is committing */
     bool joins;
+    struct growth *growth; /* it makes a message that grows, or is a slice of one */
+    bool is_slice;
+    uint64_t cursor;
     uint64_t wall_ms;
     struct spool_end *ends;
     size_t end_count;
@@ -67,3 +72,8 @@ struct post *intake_end_content(struct intake_mail *mail);
 /* What is held or compared goes into the draft after all. */
 enum status intake_go_through(struct intake_mail *mail);
 void intake_release_content(struct intake_mail *mail);
+
+/* intake_grow.c: the message that the mail made, or joined, has come to its cursor, or not. */
+void intake_grown(struct intake_mail *mail, enum status status);
+/* Those that are over end with a last slice; returns when it wants to look again. */
+uint64_t intake_end_growth(struct intake *intake);

@@ -52,6 +52,7 @@ struct spool {
     uint64_t first_end_id;
     size_t rcpt_count, end_count;
     unsigned joins, closed;
+    uint64_t cursor; /* of the last slice */
 };
 
 struct draft {
@@ -138,6 +139,17 @@ void draft_join(struct draft *d, uint64_t id, const struct envelope_rcpt *rcpts,
     d->is_committing = d->is_join = true;
     d->id                         = id;
     d->spool->joins++;
+    list_move(&d->spool->committing, &d->link);
+}
+
+void draft_grow(struct draft *d, uint64_t id, const struct envelope_rcpt *rcpts, size_t rcpt_count,
+                uint64_t cursor)
+{
+    must(!d->is_committing && d->bytes.len == 0);
+    must(rcpt_count == 0 || rcpts[rcpt_count - 1].address != NULL);
+    d->is_committing = d->is_join = true;
+    d->id                         = id;
+    d->spool->cursor              = cursor;
     list_move(&d->spool->committing, &d->link);
 }
 
