@@ -272,7 +272,7 @@ const struct option config_options[] = {
 
 /* --- reading --- */
 
-static const char *const structured[] = {"listen", "sites", "routes", NULL};
+static const char *const structured[] = {"listen", "sites", "routes", "dkim", NULL};
 
 static size_t option_count_all(void)
 {
@@ -334,7 +334,7 @@ static bool read_known(struct config_reader *r, const struct yaml_node *node, co
 static bool read_structured(struct config_reader *r, const struct yaml_node *node)
 {
     static void (*const readers[])(struct config_reader *, const struct yaml_node *) = {
-        config_read_listen, config_read_sites, config_read_routes};
+        config_read_listen, config_read_sites, config_read_routes, config_read_dkim};
     for (size_t i = 0; structured[i] != NULL; i++) {
         if (strcmp(node->key, structured[i]) == 0) {
             readers[i](r, node);
@@ -411,9 +411,11 @@ static void warn_of_readers(struct config_reader *r)
 
 static void finish(struct config_reader *r)
 {
-    struct config *c    = r->config;
-    c->deliver.hostname = c->hostname;
-    c->policy.jobs_max  = c->delivery_sessions;
+    struct config *c      = r->config;
+    c->deliver.hostname   = c->hostname;
+    c->policy.jobs_max    = c->delivery_sessions;
+    c->deliver.dkim       = c->dkim;
+    c->deliver.dkim_count = c->dkim_count;
     listen_by_default(c);
     check_whole(r);
     warn_of_readers(r);
@@ -441,6 +443,8 @@ struct config *config_read(const char *file, struct buf *errors)
 
 void config_free(struct config *config)
 {
+    for (size_t i = 0; i < config->dkim_count; i++)
+        dkim_key_free(config->dkim[i].key);
     arena_release(&config->arena);
     mem_free(config);
 }

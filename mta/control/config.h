@@ -6,6 +6,7 @@
 #pragma once
 #include "mta/base/arena.h"
 #include "mta/deliver/settings.h"
+#include "mta/mail/dkim.h"
 #include "mta/mail/event.h"
 #include "mta/queue/job.h"
 #include "mta/receive/quota.h"
@@ -16,6 +17,7 @@ enum {
     CONFIG_SERVERS_MAX   = 8,
     CONFIG_ROUTES_MAX    = 1024,
     CONFIG_OPTIONS_MAX   = 64,
+    CONFIG_DKIM_MAX      = 256,
 };
 
 enum config_role { ROLE_RELAY };
@@ -74,6 +76,8 @@ struct config {
     struct site_rule rules[SITE_RULES_MAX];
     struct config_route routes[CONFIG_ROUTES_MAX];
     size_t route_count;
+    struct dkim_identity dkim[CONFIG_DKIM_MAX];
+    size_t dkim_count;
 
     const char *given[CONFIG_OPTIONS_MAX]; /* what stands in the file for each row of the option
                                               table; NULL: its default */

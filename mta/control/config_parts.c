@@ -10,8 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Reads every key of a map by the table; what is unknown is said. */
-static void read_by_table(struct config_reader *r, const struct yaml_node *map, const char *prefix,
+void config_read_by_table(struct config_reader *r, const struct yaml_node *map, const char *prefix,
                           const struct option *options, void *base)
 {
     for (const struct yaml_node *node = map->first; node != NULL; node = node->next) {
@@ -25,7 +24,7 @@ static void read_by_table(struct config_reader *r, const struct yaml_node *map, 
     }
 }
 
-static bool is_kind(struct config_reader *r, const struct yaml_node *node, enum yaml_kind kind,
+bool config_is_kind(struct config_reader *r, const struct yaml_node *node, enum yaml_kind kind,
                     const char *what)
 {
     bool is_item = node->key == NULL;
@@ -89,11 +88,11 @@ const struct option listen_options[] = {
 void config_read_listen(struct config_reader *r, const struct yaml_node *list)
 {
     struct config *c = r->config;
-    if (!is_kind(r, list, YAML_LIST,
-                 "listen must be a list, like [{address: \"127.0.0.1:25\", role: relay}]"))
+    if (!config_is_kind(r, list, YAML_LIST,
+                        "listen must be a list, like [{address: \"127.0.0.1:25\", role: relay}]"))
         return;
     for (const struct yaml_node *item = list->first; item != NULL; item = item->next) {
-        if (!is_kind(r, item, YAML_MAP, "an item of listen has keys: address, role, tls"))
+        if (!config_is_kind(r, item, YAML_MAP, "an item of listen has keys: address, role, tls"))
             continue;
         if (c->listener_count == CONFIG_LISTENERS_MAX) {
             yaml_complain(r->file, item->line, item->column, "more than %d listeners",
@@ -102,7 +101,7 @@ void config_read_listen(struct config_reader *r, const struct yaml_node *list)
         }
         struct config_listener *l = &c->listeners[c->listener_count++];
         *l                        = (struct config_listener){.role = ROLE_RELAY};
-        read_by_table(r, item, "listen.", listen_options, l);
+        config_read_by_table(r, item, "listen.", listen_options, l);
         if (l->address.family == NET_NONE)
             yaml_complain(r->file, item->line, item->column, "a listener needs an address");
     }
@@ -201,7 +200,7 @@ const struct option site_options[] = {
 static void read_rule(struct config_reader *r, const struct yaml_node *node, struct site_rule *rule)
 {
     bool is_default = strcmp(node->key, "default") == 0;
-    read_by_table(r, node, "sites.", site_options, rule);
+    config_read_by_table(r, node, "sites.", site_options, rule);
     bool matches = rule->match_mx[0] != NULL || rule->match_domain[0] != NULL;
     if (!is_default && !matches)
         yaml_complain(r->file, node->key_line, node->key_column,
@@ -215,14 +214,16 @@ static void read_rule(struct config_reader *r, const struct yaml_node *node, str
 void config_read_sites(struct config_reader *r, const struct yaml_node *map)
 {
     struct config *c = r->config;
-    if (!is_kind(r, map, YAML_MAP, "sites holds entries by name, like default: {connections: 20}"))
+    if (!config_is_kind(r, map, YAML_MAP,
+                        "sites holds entries by name, like default: {connections: 20}"))
         return;
     for (int pass = 0; pass < 2; pass++) {
         for (const struct yaml_node *node = map->first; node != NULL; node = node->next) {
             bool is_default = strcmp(node->key, "default") == 0;
             if (is_default != (pass == 0))
                 continue;
-            if (!is_kind(r, node, YAML_MAP, "a site has keys like connections, rate, match_mx"))
+            if (!config_is_kind(r, node, YAML_MAP,
+                                "a site has keys like connections, rate, match_mx"))
                 continue;
             if (!is_default && c->policy.rule_count == SITE_RULES_MAX) {
                 yaml_complain(r->file, node->key_line, node->key_column, "more than %d sites",
@@ -390,12 +391,12 @@ static void check_route(struct config_reader *r, const struct yaml_node *item,
 void config_read_routes(struct config_reader *r, const struct yaml_node *list)
 {
     struct config *c = r->config;
-    if (!is_kind(
+    if (!config_is_kind(
             r, list, YAML_LIST,
             "routes must be a list, like [{domain: x.example, to: \"lmtp://127.0.0.1:8024\"}]"))
         return;
     for (const struct yaml_node *item = list->first; item != NULL; item = item->next) {
-        if (!is_kind(r, item, YAML_MAP, "a route has keys: domain, to, tls, user, password"))
+        if (!config_is_kind(r, item, YAML_MAP, "a route has keys: domain, to, tls, user, password"))
             continue;
         if (c->route_count == CONFIG_ROUTES_MAX) {
             yaml_complain(r->file, item->line, item->column, "more than %d routes",
@@ -404,7 +405,7 @@ void config_read_routes(struct config_reader *r, const struct yaml_node *list)
         }
         struct config_route *route = &c->routes[c->route_count++];
         *route                     = (struct config_route){.target.tls = POLICY_TLS_OPPORTUNISTIC};
-        read_by_table(r, item, "routes.", route_options, route);
+        config_read_by_table(r, item, "routes.", route_options, route);
         check_route(r, item, route);
     }
 }

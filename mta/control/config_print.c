@@ -107,6 +107,19 @@ static void print_routes(struct printer *p, const struct config *config)
     }
 }
 
+static void print_dkim(struct printer *p, const struct config *config)
+{
+    static const char *const algorithms[DKIM_ALGORITHMS] = {"rsa-sha256", "ed25519-sha256"};
+    for (size_t i = 0; i < config->dkim_count; i++) {
+        const struct dkim_identity *identity = &config->dkim[i];
+        struct buf value                     = {0};
+        buf_printf(&value, "%s selector %s, %s", identity->domain, identity->selector,
+                   algorithms[dkim_key_algorithm(identity->key)]);
+        put_row(p, "dkim", buf_text(&value));
+        buf_release(&value);
+    }
+}
+
 void config_print(const struct config *config, bool only_changed, bool as_json, struct buf *into)
 {
     struct printer p = {into, as_json};
@@ -116,6 +129,7 @@ void config_print(const struct config *config, bool only_changed, bool as_json, 
     if (!only_changed || config->policy.rule_count > 1)
         print_sites(&p, config);
     print_routes(&p, config);
+    print_dkim(&p, config);
 }
 
 /* --- the manual --- */
@@ -148,12 +162,13 @@ static void put_item(struct buf *into, const struct option *o)
 void config_print_man(struct buf *into)
 {
     const struct option *const tables[] = {config_options, listen_options, site_options,
-                                           route_options};
+                                           route_options, dkim_options};
     static const char *const titles[]   = {
           NULL, "Each item of\n.Cm listen\nhas these keys:",
           "Each entry of\n.Cm sites ,\nnamed by the operator, has these keys; what it leaves out it "
             "takes from\n.Cm default :",
-          "Each item of\n.Cm routes\nhas these keys; the first that matches wins:"};
+          "Each item of\n.Cm routes\nhas these keys; the first that matches wins:",
+          "Each item of\n.Cm dkim\nhas these keys:"};
     for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++) {
         if (titles[t] != NULL)
             buf_printf(into, ".Pp\n%s\n", titles[t]);
@@ -231,5 +246,7 @@ void config_print_schema(struct buf *into)
     put_object(into, site_options, "sites.");
     buf_put_text(into, "},\"routes\":{\"type\":\"array\",\"items\":");
     put_object(into, route_options, "routes.");
+    buf_put_text(into, "},\"dkim\":{\"type\":\"array\",\"items\":");
+    put_object(into, dkim_options, "dkim.");
     buf_put_text(into, "}}}\n");
 }

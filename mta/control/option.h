@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Option: the one table of configuration keys: it drives parsing, defaults, 'mailrace config', the
- * manual page and the JSON schema. Scalars and lists of scalars are rows; 'listen', 'sites' and
- * 'routes' are lists of structures, with tables of their own in config_parts.c.
+ * manual page and the JSON schema. Scalars and lists of scalars are rows; 'listen', 'sites',
+ * 'routes' and 'dkim' are lists of structures, with tables of their own in config_parts.c and
+ * config_dkim.c.
  */
 #pragma once
 #include "mta/control/config.h"
@@ -51,4 +52,12 @@ void option_unknown(struct config_reader *reader, const struct yaml_node *node, 
 void config_read_listen(struct config_reader *reader, const struct yaml_node *node);
 void config_read_sites(struct config_reader *reader, const struct yaml_node *node);
 void config_read_routes(struct config_reader *reader, const struct yaml_node *node);
-extern const struct option site_options[], route_options[], listen_options[];
+void config_read_dkim(struct config_reader *reader,
+                      const struct yaml_node *node); /* config_dkim.c */
+/* Reads every key of a map by the table; what is unknown is said. */
+void config_read_by_table(struct config_reader *reader, const struct yaml_node *map,
+                          const char *prefix, const struct option *options, void *base);
+/* false: it is not of this kind, and 'what' was said about it. */
+bool config_is_kind(struct config_reader *reader, const struct yaml_node *node, enum yaml_kind kind,
+                    const char *what);
+extern const struct option site_options[], route_options[], listen_options[], dkim_options[];

@@ -2,9 +2,9 @@
 #include "mta/deliver/render.h"
 #include "mta/spool/spool.h"
 
-void render_init(struct render *r, const struct content *content, bool is_chunk)
+void render_init(struct render *r, const struct content *content, uint64_t skip, bool is_chunk)
 {
-    *r = (struct render){.content = content, .bytes = content_bytes(content)};
+    *r = (struct render){.content = content, .offset = skip, .bytes = content_bytes(content)};
     dot_writer_init(&r->dot, is_chunk);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Render: the body of one job as it leaves: content from the spool, dot-stuffed and checked for
- * smuggling at this last place, in pieces. What differs per recipient will be woven in here, and
- * nowhere else.
+ * smuggling at this last place, in pieces.  What differs per recipient stands in front of it
+ * (letter.h).
  */
 #pragma once
 #include "mta/base/buf.h"
@@ -19,8 +19,9 @@ struct render {
     struct dot_writer dot;
 };
 
-/* 'is_chunk': for BDAT, without dots and end mark. */
-void render_init(struct render *r, const struct content *content, bool is_chunk);
+/* From 'skip' on, which is the beginning of a line.  'is_chunk': for BDAT, without dots and end
+ * mark. */
+void render_init(struct render *r, const struct content *content, uint64_t skip, bool is_chunk);
 /*
  * Appends the next piece to 'into', the end mark with the last one (*is_last).  OK; CORRUPT or
  * IO_ERROR: the content cannot be read; BAD_INPUT: it holds a bare CR, LF or NUL and must not be

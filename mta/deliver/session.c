@@ -84,8 +84,10 @@ void session_free(struct session *s)
     must(s->state == SESSION_DEAD && !s->awaits_dns);
     list_remove(&s->in_shard);
     list_remove(&s->grave);
-    for (size_t i = 0; i < SMTP_FLIGHT_MAX; i++)
+    for (size_t i = 0; i < SMTP_FLIGHT_MAX; i++) {
+        letter_release(&s->carried[i].letter);
         mem_free(s->carried[i].rcpts);
+    }
     s->kind = 0;
     mem_free(s);
 }

@@ -14,6 +14,7 @@
 #include "dns/mx.h"
 #include "mta/base/heap.h"
 #include "mta/deliver/dialer.h"
+#include "mta/deliver/letter.h"
 #include "mta/deliver/render.h"
 #include "mta/deliver/shard.h"
 #include "mta/smtp/client.h"
@@ -50,6 +51,8 @@ struct carried {
     struct smtp_job smtp;
     struct envelope_rcpt *rcpts; /* kept for the next one */
     size_t rcpt_cap;
+    struct letter letter;
+    enum status letter_status; /* not OK: it cannot be sent */
     struct render render;
     struct body *body; /* instead of 'render', where other jobs send the same; NULL: not */
     size_t body_at;    /* how much of it was given to the core */

@@ -30,11 +30,12 @@ void session_send_job(struct session *s)
     }
     for (size_t i = 0; i < job->rcpt_count; i++)
         c->rcpts[i] = job->rcpts[i].envelope;
-    c->smtp = (struct smtp_job){
-        .envelope   = *job->envelope,
-        .rcpts      = c->rcpts,
-        .rcpt_count = job->rcpt_count,
-        .size_bytes = job->content_bytes,
+    c->letter_status = letter_open(&c->letter, s->shard, job);
+    c->smtp          = (struct smtp_job){
+                 .envelope   = *job->envelope,
+                 .rcpts      = c->rcpts,
+                 .rcpt_count = job->rcpt_count,
+                 .size_bytes = c->letter.bytes,
     };
     c->job       = job;
     c->has_body  = false;
@@ -126,6 +127,7 @@ static void finish_oldest(struct session *s)
     c->job            = NULL;
     c->is_settled     = false;
     body_give(c->body);
+    letter_close(&c->letter);
     c->body         = NULL;
     s->carried_head = (s->carried_head + 1) % SMTP_FLIGHT_MAX;
     s->carried_count--;
@@ -167,17 +169,14 @@ static bool fits_chunk(const struct session *s, size_t bytes, bool is_last)
     return !smtp_client_is_chunk(&s->smtp) || (bytes <= left && is_last == (bytes == left));
 }
 
-/* The next piece, rendered for this job alone. */
-static enum status render_piece(struct session *s, struct carried *c, struct span *piece,
-                                bool *is_last)
+/* The next piece, read for this job alone, behind what stands in 'stuffed'. */
+static enum status render_piece(struct session *s, struct carried *c, bool *is_last)
 {
     struct shard *shard = s->shard;
     if (!c->has_body)
-        render_init(&c->render, c->job->content, smtp_client_is_chunk(&s->smtp));
-    buf_clear(&shard->stuffed);
-    enum status status = render_next(&c->render, shard->scratch, &shard->stuffed, is_last);
-    *piece             = buf_span(&shard->stuffed);
-    return status;
+        render_init(&c->render, c->job->content, c->letter.skip, smtp_client_is_chunk(&s->smtp));
+    c->has_body = true;
+    return render_next(&c->render, shard->scratch, &shard->stuffed, is_last);
 }
 
 /* The next piece of what all jobs of the message send. */
@@ -185,20 +184,61 @@ static enum status take_piece(struct session *s, struct carried *c, struct span 
                               bool *is_last)
 {
     struct shard *shard       = s->shard;
-    const struct body_key key = {c->job->message_id, smtp_client_is_chunk(&s->smtp)};
+    const struct body_key key = {c->job->message_id,
+                                 (smtp_client_is_chunk(&s->smtp) ? BODY_CHUNK : BODY_DATA) |
+                                     (c->letter.skip > 0 ? BODY_REST : 0)};
     enum status status        = OK;
     if (c->body == NULL) {
         c->body_at = 0;
-        status = bodies_take(&shard->bodies, c->job->content, &key, shard->scratch, shard->now_ms,
-                             &c->body);
+        status = bodies_take(&shard->bodies, c->job->content, &key, c->letter.skip, shard->scratch,
+                             shard->now_ms, &c->body);
     }
     if (status != OK)
         return status;
     struct span rest = span_skip(buf_span(&c->body->bytes), c->body_at);
-    *piece           = span_first(rest, RENDER_PIECE_BYTES);
+    *piece           = span_first(rest, RENDER_PIECE_BYTES - shard->stuffed.len);
     *is_last         = piece->len == rest.len;
     c->body_at += piece->len;
     return OK;
+}
+
+/* What comes behind the front of the letter, which may stand in 'stuffed' already: one write. */
+static enum status next_piece(struct session *s, struct carried *c, struct span *piece,
+                              bool *is_last)
+{
+    struct buf *stuffed = &s->shard->stuffed;
+    bool is_shared      = c->job->has_siblings && c->job->content_bytes <= BODY_BYTES_MAX;
+    if (!is_shared) {
+        enum status status = render_piece(s, c, is_last);
+        *piece             = buf_span(stuffed);
+        return status;
+    }
+    enum status status = take_piece(s, c, piece, is_last);
+    if (status == OK && stuffed->len > 0) {
+        buf_put(stuffed, *piece);
+        *piece = buf_span(stuffed);
+    }
+    return status;
+}
+
+static enum status letter_piece(struct session *s, struct carried *c, struct span *piece,
+                                bool *is_last)
+{
+    enum { FRONT_BYTES = RENDER_PIECE_BYTES / 2 }; /* so that some of the body goes with it */
+    struct buf *stuffed = &s->shard->stuffed;
+    enum status status  = c->letter_status;
+    buf_clear(stuffed);
+    if (status != OK)
+        return status;
+    bool has_front = letter_take_front(&c->letter, FRONT_BYTES, smtp_client_is_chunk(&s->smtp),
+                                       stuffed, is_last, &status);
+    if (status != OK)
+        return status;
+    if (has_front && (c->letter.is_whole || c->letter.front_at < c->letter.front.len)) {
+        *piece = buf_span(stuffed);
+        return OK;
+    }
+    return next_piece(s, c, piece, is_last);
 }
 
 void session_give_body(struct session *s)
@@ -206,10 +246,7 @@ void session_give_body(struct session *s)
     struct shard *shard = s->shard;
     struct carried *c   = CONTAINER_OF(smtp_client_body_job(&s->smtp), struct carried, smtp);
     bool is_last        = false;
-    bool is_shared      = c->job->has_siblings && c->job->content_bytes <= BODY_BYTES_MAX;
-    enum status status  = is_shared ? take_piece(s, c, &shard->piece, &is_last)
-                                    : render_piece(s, c, &shard->piece, &is_last);
-    c->has_body         = true;
+    enum status status  = letter_piece(s, c, &shard->piece, &is_last);
     if (status == OK && !fits_chunk(s, shard->piece.len, is_last))
         status = CORRUPT;
     if (status != OK)

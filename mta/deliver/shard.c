@@ -19,14 +19,24 @@ static bool load_trust(struct shard *shard, struct buf *error)
     return shard->tls_required != NULL;
 }
 
+/* What this thread makes of the settings for itself. */
+static void take_settings(struct shard *shard, const struct deliver_settings *settings)
+{
+    shard->settings = settings;
+    signers_release(&shard->signers);
+    signers_open(&shard->signers, settings->dkim, settings->dkim_count);
+    tokens_free(shard->tokens);
+    shard->tokens = settings->token_key == NULL ? NULL : tokens_new(settings->token_key);
+}
+
 struct shard *shard_open(const struct shard_config *config, struct buf *error)
 {
     struct shard *shard = mem_new(sizeof *shard);
     shard->index        = config->index;
-    shard->settings     = config->settings;
     shard->home         = config->home;
     shard->orders_home  = config->orders_home;
     rng_seed(&shard->rng, config->seed);
+    take_settings(shard, config->settings);
     table_init(&shard->pools, rng_next(&shard->rng));
     table_init(&shard->groups, rng_next(&shard->rng));
     peers_init(&shard->peers, rng_next(&shard->rng));
@@ -61,6 +71,8 @@ void shard_close(struct shard *shard)
         tls_context_release(shard->tls_required);
     peers_release(&shard->peers);
     bodies_release(&shard->bodies);
+    signers_release(&shard->signers);
+    tokens_free(shard->tokens);
     table_release(&shard->pools);
     table_release(&shard->groups);
     buf_release(&shard->stuffed);
@@ -129,7 +141,7 @@ static void carry_out(struct shard *shard, struct shard_order *order)
     const struct deliver_settings *old = shard->settings;
     switch (order->verb) {
     case SHARD_SETTINGS:
-        shard->settings = order->settings;
+        take_settings(shard, order->settings);
         order->settings = old;
         break;
     case SHARD_DRAIN:

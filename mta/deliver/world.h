@@ -8,6 +8,8 @@
 #include "mta/deliver/peers.h"
 #include "mta/deliver/render.h"
 #include "mta/deliver/shard.h"
+#include "mta/deliver/signers.h"
+#include "mta/mail/token.h"
 #include "mta/tls/context.h"
 
 struct shard {
@@ -38,6 +40,8 @@ struct shard {
     struct list graves;    /* sessions that died in this turn */
     struct peers peers;
     struct bodies bodies;
+    struct signers signers;
+    struct tokens *tokens; /* NULL: no lists */
     struct shard_stats stats;
 
     struct buf stuffed;               /* a piece of body on its way to the wire */

@@ -45,7 +45,7 @@ static struct body *take(struct bodies *bodies, uint64_t id, bool is_chunk, uint
 {
     struct body_key key = {id, is_chunk};
     struct body *body   = NULL;
-    assert_int_equal(bodies_take(bodies, the_content, &key, scratch, now_ms, &body), OK);
+    assert_int_equal(bodies_take(bodies, the_content, &key, 0, scratch, now_ms, &body), OK);
     return body;
 }
 
@@ -121,11 +121,11 @@ static void what_cannot_be_read_or_sent_is_told_and_not_kept(void **state)
     struct content content;
     open_with(&bodies, &content, good);
     content.is_broken = true;
-    assert_int_equal(bodies_take(&bodies, &content, &key, scratch, 0, &body), CORRUPT);
+    assert_int_equal(bodies_take(&bodies, &content, &key, 0, scratch, 0, &body), CORRUPT);
     assert_null(body);
     content.is_broken = false;
     content.text      = bad;
-    assert_int_equal(bodies_take(&bodies, &content, &key, scratch, 0, &body), BAD_INPUT);
+    assert_int_equal(bodies_take(&bodies, &content, &key, 0, scratch, 0, &body), BAD_INPUT);
     content.text = good;
     body_give(take(&bodies, 1, false, 0));
     bodies_release(&bodies);
