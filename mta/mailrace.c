@@ -3,6 +3,7 @@
  * answers them); those about the configuration need no server. */
 #include "mta/base/mem.h"
 #include "mta/control/cli.h"
+#include "mta/control/cli_dkim.h"
 #include "mta/control/cli_user.h"
 #include "mta/control/config.h"
 #include "mta/mail/escape.h"
@@ -250,6 +251,12 @@ static int run_user(const struct command *command, const struct invocation *give
     return code;
 }
 
+static int run_dkim(const struct command *command, const struct invocation *given)
+{
+    (void)command;
+    return cli_dkim(given->config_file, given->words, given->word_count);
+}
+
 static int run_version(const struct command *command, const struct invocation *given)
 {
     bool as_json = has_word(given, "--json");
@@ -279,6 +286,7 @@ static const struct command commands[] = {
     {"top",     "",                                        "the server, live",                          run_top      },
     {"watch",   "ID [--json]",                             "the progress of one message until it ends", run_watch    },
     {"user",    "add|set|passwd|remove|list ...",          "who may log in to submit mail",             run_user     },
+    {"dkim",    "keygen|record ...",                       "signing keys, and their DNS records",       run_dkim     },
     {"check",   "[FILE] [--json]",                         "read a configuration and say its errors",   run_check    },
     {"config",  "[--changed] [--json] | --schema | --man", "the configuration in effect",
      run_config                                                                                                      },

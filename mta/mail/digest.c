@@ -21,6 +21,8 @@ struct digest *digest_new(void)
 
 void digest_free(struct digest *digest)
 {
+    if (digest == NULL)
+        return;
     EVP_MD_CTX_free(digest->context);
     EVP_MD_free(digest->sha256);
     mem_free(digest);

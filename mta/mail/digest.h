@@ -11,7 +11,7 @@ enum { DIGEST_BYTES = 32 };
 struct digest;
 
 struct digest *digest_new(void);
-void digest_free(struct digest *digest);
+void digest_free(struct digest *digest); /* NULL is fine */
 /* Forgets what was added before. */
 void digest_begin(struct digest *digest);
 void digest_add(struct digest *digest, struct span bytes);
