@@ -12,12 +12,12 @@ HARDEN  ?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection
 VERSION := 0.1
 CFLAGS  := $(OPT) -std=c11 -D_GNU_SOURCE -DMAILRACE_VERSION='"$(VERSION)"' -I. -MMD -MP -pthread $(WARN) $(HARDEN)
 LDFLAGS := -pthread -pie -Wl,-z,relro,-z,now
-LDLIBS  := -lfyaml -luv -lcares -lssl -lcrypto -lidn2 -lxxhash -lgsasl -lcrypt
+LDLIBS  := -lfyaml -luv -lcares -lssl -lcrypto -lidn2 -lxxhash -lgsasl -lcrypt -lsqlite3
 Q       := $(if $(V),,@)
 SHELL   := /bin/bash -o pipefail
 
 BUILD_PACKAGES := gcc make pkg-config libc6-dev libuv1-dev libc-ares-dev libssl-dev libidn2-dev \
-                  libfyaml-dev libxxhash-dev libgsasl-dev libcrypt-dev
+                  libfyaml-dev libxxhash-dev libgsasl-dev libcrypt-dev libsqlite3-dev
 CHECK_PACKAGES := $(BUILD_PACKAGES) libcmocka-dev clang-format-14 git python3 python3-flufl.bounce python3-dkim mandoc openssl
 
 mains   := mta/main.c mta/mailrace.c

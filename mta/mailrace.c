@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* mailrace: the operator's tool.  Most commands go to the server word for word (mta/control/verbs.c
  * answers them); those about the configuration need no server. */
+#include "lists/cli.h"
 #include "mta/base/mem.h"
 #include "mta/control/cli.h"
 #include "mta/control/cli_dkim.h"
@@ -269,30 +270,73 @@ static int run_version(const struct command *command, const struct invocation *g
 
 static int run_help(const struct command *command, const struct invocation *given);
 
+/* --- lists: the database is opened here; a server that runs is told --- */
+
+/* Nobody need be there. */
+static void tell_server(const char *control)
+{
+    struct cli cli;
+    struct buf answer = {0};
+    if (cli_try(&cli, control) == 0)
+        (void)cli_ask(&cli, "lists changed", &answer);
+    cli_close(&cli);
+    buf_release(&answer);
+}
+
+typedef int lists_fn(struct lists_cli *lists, int count, char **words);
+
+static int run_lists(const struct invocation *given, lists_fn *run)
+{
+    struct config *config = read_config(given->config_file);
+    if (config == NULL)
+        return EX_CONFIG;
+    struct lists_cli lists = {.database = config->lists_database};
+    int code               = run(&lists, given->word_count, given->words);
+    if (lists.has_changed)
+        tell_server(config->control);
+    config_free(config);
+    return code;
+}
+
+static int run_list(const struct command *command, const struct invocation *given)
+{
+    (void)command;
+    return run_lists(given, lists_cli_list);
+}
+
+static int run_suppress(const struct command *command, const struct invocation *given)
+{
+    (void)command;
+    return run_lists(given, lists_cli_suppress);
+}
+
 /* --- the table --- */
 
+/* A row a command. */
+/* clang-format off */
 static const struct command commands[] = {
-    {"status",  "[--json]",                                "the server at a glance",                    run_on_server},
-    {"queue",   "[SELECTOR...] [--json]",                  "who waits, and why",                        run_on_server},
-    {"show",    "ID [--json]",                             "the story of one message",                  run_on_server},
-    {"retry",   "SELECTOR... [--dry-run] [--json]",        "try now what waits",                        run_on_server},
-    {"hold",    "SELECTOR... [--dry-run] [--json]",        "do not try until released",                 run_on_server},
-    {"release", "SELECTOR... [--dry-run] [--json]",        "end a hold",                                run_on_server},
-    {"cancel",  "SELECTOR... [--dry-run] [--json]",        "never deliver; the sender is not told",
-     run_on_server                                                                                                   },
-    {"sites",   "[--json]",                                "all destinations",                          run_on_server},
-    {"site",    "NAME [--json]",                           "one destination: limits, state, what next", run_on_server},
-    {"reload",  "",                                        "read the configuration again",              run_on_server},
-    {"top",     "",                                        "the server, live",                          run_top      },
-    {"watch",   "ID [--json]",                             "the progress of one message until it ends", run_watch    },
-    {"user",    "add|set|passwd|remove|list ...",          "who may log in to submit mail",             run_user     },
-    {"dkim",    "keygen|record ...",                       "signing keys, and their DNS records",       run_dkim     },
-    {"check",   "[FILE] [--json]",                         "read a configuration and say its errors",   run_check    },
-    {"config",  "[--changed] [--json] | --schema | --man", "the configuration in effect",
-     run_config                                                                                                      },
-    {"version", "[--json]",                                "which version this is",                     run_version  },
-    {"help",    "",                                        "this text",                                 run_help     },
+    {"status", "[--json]", "the server at a glance", run_on_server},
+    {"queue", "[SELECTOR...] [--json]", "who waits, and why", run_on_server},
+    {"show", "ID [--json]", "the story of one message", run_on_server},
+    {"retry", "SELECTOR... [--dry-run] [--json]", "try now what waits", run_on_server},
+    {"hold", "SELECTOR... [--dry-run] [--json]", "do not try until released", run_on_server},
+    {"release", "SELECTOR... [--dry-run] [--json]", "end a hold", run_on_server},
+    {"cancel", "SELECTOR... [--dry-run] [--json]", "never deliver; the sender is not told", run_on_server},
+    {"sites", "[--json]", "all destinations", run_on_server},
+    {"site", "NAME [--json]", "one destination: limits, state, what next", run_on_server},
+    {"reload", "", "read the configuration again", run_on_server},
+    {"top", "", "the server, live", run_top},
+    {"watch", "ID [--json]", "the progress of one message until it ends", run_watch},
+    {"user", "add|set|passwd|remove|list ...", "who may log in to submit mail", run_user},
+    {"dkim", "keygen|record ...", "signing keys, and their DNS records", run_dkim},
+    {"list", "ACTION LIST ...", "mailing lists and their members", run_list},
+    {"suppress", "add | remove | list ...", "who gets nothing from any list", run_suppress},
+    {"check", "[FILE] [--json]", "read a configuration and say its errors", run_check},
+    {"config", "[--changed] [--json] | --schema | --man", "the configuration in effect", run_config},
+    {"version", "[--json]", "which version this is", run_version},
+    {"help", "", "this text", run_help},
 };
+/* clang-format on */
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
@@ -322,6 +366,10 @@ static int help_of(const struct command *command)
            command->arguments[0] == '\0' ? "" : " ", command->arguments, command->purpose);
     if (command->run == run_user)
         printf("\nmailrace user %s\n", cli_user_arguments);
+    else if (command->run == run_list)
+        lists_cli_list_help();
+    else if (command->run == run_suppress)
+        lists_cli_suppress_help();
     if (strstr(command->arguments, "SELECTOR") != NULL)
         (void)fputs(
             "\nA SELECTOR is any of id= to= domain= site= list= flow= older=2h status=, all "

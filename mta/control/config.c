@@ -61,6 +61,25 @@ static const char *set_return(struct config_reader *r, const struct option *o, s
     return NULL;
 }
 
+static const char *set_base_url(struct config_reader *r, const struct option *o, struct span text,
+                                void *into)
+{
+    static const struct span https = SPAN("https://"), http = SPAN("http://");
+    static const char wanted[] = "an address like https://lists.example.org";
+    (void)o;
+    if (!span_starts(text, https) && !span_starts(text, http))
+        return wanted;
+    for (size_t i = 0; i < text.len; i++)
+        if (text.at[i] <= ' ' || text.at[i] >= 0x7f || strchr("<>\"?#,", text.at[i]) != NULL)
+            return wanted;
+    while (text.at[text.len - 1] == '/')
+        text.len--;
+    if (span_find(text, '/') + 2 >= text.len)
+        return wanted;
+    *(const char **)into = arena_text(&r->config->arena, text);
+    return NULL;
+}
+
 static const char *set_prefixes(struct config_reader *r, const struct option *o, struct span text,
                                 void *into)
 {
@@ -266,6 +285,13 @@ const struct option config_options[] = {
     {"reports.delay", option_duration, AT(policy.retry.delay_report_ms),
      "4h", false, false, 0, DAYS(60),
      "When a delay is reported to senders who asked for it (NOTIFY=DELAY); 0s: never."},
+    {"lists.database", option_path, AT(lists_database),
+     "/var/lib/mailrace/lists.db", false, true, 0, 0,
+     "The mailing lists and their members (SQLite). The first 'mailrace list create' makes it, in "
+     "a directory that is there; without it there are no lists."},
+    {"lists.base_url", set_base_url, AT(lists_base_url), "", false, false, 0, 0,
+     "Where list members find the pages of this server, for one-click unsubscribing: like "
+     "https://lists.example.org."},
     {NULL, NULL, 0, NULL, false, false, 0, 0, NULL},
 };
 /* clang-format on */

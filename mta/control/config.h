@@ -82,6 +82,9 @@ struct config {
     const char *given[CONFIG_OPTIONS_MAX]; /* what stands in the file for each row of the option
                                               table; NULL: its default */
 
+    const char *lists_database;
+    const char *lists_base_url; /* without a slash at its end; NULL: no pages */
+
     bool report_full_allowed;  /* reports.return: full | headers: whether RET=FULL is honoured */
     uint64_t report_bytes_max; /* reports.size: larger messages come back as headers only */
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "mta/control/listing.h"
-#include "mta/control/fields.h"
 #include "mta/mail/escape.h"
+#include "mta/mail/fields.h"
 #include "mta/mail/msgid.h"
 
 enum {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The server as a whole: counts of all its parts, taken at the moment of the question. */
 #include "mta/control/config.h"
-#include "mta/control/fields.h"
 #include "mta/control/inside.h"
 #include "mta/deliver/shard.h"
+#include "mta/mail/fields.h"
 #include "mta/receive/receive.h"
 #include "mta/spool/spool.h"
 

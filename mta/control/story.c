@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "mta/control/story.h"
-#include "mta/control/fields.h"
 #include "mta/mail/date.h"
 #include "mta/mail/escape.h"
+#include "mta/mail/fields.h"
 #include "mta/mail/msgid.h"
 #include <string.h>
 

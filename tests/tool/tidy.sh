@@ -10,6 +10,7 @@ sources=$(git ls-files 'mta/*.[ch]' 'dns/*.[ch]' 'lists/*.[ch]')
 all=$(git ls-files 'mta/*.[ch]' 'dns/*.[ch]' 'lists/*.[ch]' 'bench/*.[ch]' 'tests/*.[ch]')
 
 complain 'libuv stays behind the doors' "$(grep -n '#include <uv.h>' $sources | grep -v '_uv\.[ch]:' | grep -v '^dns/resolver_cares.c:')"
+complain 'SQLite stays behind lists/store.h' "$(grep -n '#include <sqlite3.h>' $sources | grep -v '^lists/store.c:')"
 complain 'memory comes from mta/base/mem.h' "$(grep -nE '\b(malloc|calloc|realloc|free|strdup|strndup)\(' $sources | grep -v '^mta/base/mem.c:')"
 complain 'time and chance are arguments; only mta/sys asks the system' \
     "$(grep -nE '\b(clock_gettime|gettimeofday|time|getrandom|random|rand|uv_now|uv_hrtime)\(' $sources | grep -v '^mta/sys/')"

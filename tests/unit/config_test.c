@@ -126,7 +126,8 @@ static void errors_name_the_place_and_the_remedy(void **state)
     refuses("routes: [{domain: x.example}]\n", ":1:11:", "needs domain and to");
     refuses("listen: [{address: '127.0.0.1:25', role: inbound}]\n",
             ":1:42:", "not in this version");
-    refuses("lists: {}\n", ":1:1:", "not in this version");
+    refuses("metrics: {}\n", ":1:1:", "not in this version");
+    refuses("lists: {base_url: lists.example.org}\n", ":1:19:", "https://");
     refuses("tls: {certificate: x.pem}\n", ":1:1:", "belong together");
     refuses("spool: [a, b]\n", ":1:1:", "single value");
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "mta/control/fields.h"
+#include "mta/mail/fields.h"
 #include "mta/mail/date.h"
 #include "mta/mail/escape.h"
 #include "mta/mail/msgid.h"
