@@ -91,6 +91,9 @@ static void put_spool(const struct facts *f, struct buf *into)
     field_number(into, "commits", f->spool.commits);
     field_number(into, "appends", f->spool.appends);
     field_number(into, "bytes_written", f->spool.bytes_written);
+    field_number(into, "bytes_zeroed", f->spool.bytes_zeroed);
+    field_number(into, "segments_made", f->spool.made);
+    field_number(into, "segments_recycled", f->spool.recycled);
     field_number(into, "groups", f->spool.groups);
     field_number(into, "syncs", f->spool.syncs);
     field_bool(into, "room", f->has_room);

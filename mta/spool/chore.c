@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { ZERO_BYTES = 256 << 10 }; /* in one write */
+
 void chore_init(struct chore *chore, struct disk *disk)
 {
     *chore = (struct chore){.disk = disk};
@@ -29,12 +31,42 @@ static enum status run_spare(struct chore *chore)
     return disk_create(chore->disk, name, chore->bytes, &chore->file);
 }
 
+/* Nothing is written to it before its name is durable: else a crash might give its new records the
+ * old number.  When that fails, nobody knows its name: it must go. */
+static enum status run_recycle(struct chore *chore)
+{
+    char from[DISK_NAME_BYTES], to[DISK_NAME_BYTES];
+    segment_name(chore->segment->id, from);
+    segment_name(chore->id, to);
+    enum status status = disk_rename(chore->disk, from, to);
+    if (status != OK)
+        return status;
+    status = disk_sync_directory(chore->disk);
+    if (status != OK)
+        (void)disk_unlink(chore->disk, to);
+    return status;
+}
+
+/* When it is needed the disk is full: so its blocks are not only taken but written. */
+static enum status write_zeros(struct disk_file *file, uint64_t bytes)
+{
+    static const char zeros[ZERO_BYTES];
+    enum status status = OK;
+    for (uint64_t at = 0; at < bytes && status == OK; at += ZERO_BYTES)
+        status = disk_write(file, at, span_first(span_make(zeros, ZERO_BYTES), bytes - at));
+    return status == OK ? disk_sync(file) : status;
+}
+
 static enum status run_reserve(struct chore *chore)
 {
     struct disk_file *file = NULL;
     enum status status     = disk_create(chore->disk, SEGMENT_RESERVE_NAME, chore->bytes, &file);
-    if (status == OK)
-        disk_close_file(file);
+    if (status != OK)
+        return status;
+    status = write_zeros(file, chore->bytes);
+    disk_close_file(file);
+    if (status != OK)
+        (void)disk_unlink(chore->disk, SEGMENT_RESERVE_NAME);
     return status;
 }
 
@@ -118,10 +150,15 @@ static enum status run_close(struct chore *chore)
 static void chore_run(struct work *work)
 {
     static enum status (*const run[CHORE_COUNT])(struct chore * chore) = {
-        [CHORE_IDLE] = run_idle,       [CHORE_SPARE] = run_spare,
-        [CHORE_RESERVE] = run_reserve, [CHORE_USE_RESERVE] = run_use_reserve,
-        [CHORE_UNLINK] = run_unlink,   [CHORE_SPACE] = run_space,
-        [CHORE_READ] = run_read,       [CHORE_CLOSE] = run_close,
+        [CHORE_IDLE]        = run_idle,
+        [CHORE_SPARE]       = run_spare,
+        [CHORE_RECYCLE]     = run_recycle,
+        [CHORE_RESERVE]     = run_reserve,
+        [CHORE_USE_RESERVE] = run_use_reserve,
+        [CHORE_UNLINK]      = run_unlink,
+        [CHORE_SPACE]       = run_space,
+        [CHORE_READ]        = run_read,
+        [CHORE_CLOSE]       = run_close,
     };
     struct chore *chore = CONTAINER_OF(work, struct chore, work);
     chore->status       = run[chore->kind](chore);

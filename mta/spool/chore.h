@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Chore: blocking work beside the writing of groups: making and unlinking files, measuring space,
- * reading for compaction.  It has a thread of its own, so that a commit never waits behind the
- * making of a segment.  One at a time.
+ * Chore: blocking work beside the writing of groups: making, renaming and unlinking files,
+ * measuring space, reading for compaction.  It has a thread of its own, so that a commit never
+ * waits behind the making of a segment.  One at a time.
  */
 #pragma once
 #include "mta/spool/content.h"
 #include "mta/sys/thread.h"
 
-#define CHORES(X)      X(IDLE) X(SPARE) X(RESERVE) X(USE_RESERVE) X(UNLINK) X(SPACE) X(READ) X(CLOSE)
+#define CHORES(X)                                                                                  \
+    X(IDLE) X(SPARE) X(RECYCLE) X(RESERVE) X(USE_RESERVE) X(UNLINK) X(SPACE) X(READ) X(CLOSE)
 #define CHORE_NAME(id) CHORE_##id,
 enum chore_kind { CHORES(CHORE_NAME) CHORE_COUNT };
 #undef CHORE_NAME
@@ -19,8 +20,8 @@ struct chore {
     struct work work;
     struct disk *disk;
     enum chore_kind kind;
-    uint64_t id, bytes;      /* SPARE, USE_RESERVE: its number; SPARE, RESERVE: its size */
-    struct segment *segment; /* UNLINK, CLOSE; READ of a piece */
+    uint64_t id, bytes;      /* SPARE, RECYCLE, USE_RESERVE: its number; SPARE, RESERVE: its size */
+    struct segment *segment; /* RECYCLE, UNLINK, CLOSE; READ of a piece */
     struct place piece;      /* READ: a record as a whole; bytes 0: none */
     struct extent reads[CHORE_READS_MAX];
     size_t read_count;

@@ -75,7 +75,7 @@ struct alarms {
 /* What housekeeping knows. */
 struct keeper {
     uint64_t next_id; /* of the next segment */
-    uint64_t spare_retry_ms, reserve_retry_ms, unlink_retry_ms, space_due_ms;
+    uint64_t spare_retry_ms, second_retry_ms, reserve_retry_ms, unlink_retry_ms, space_due_ms;
     enum status short_of; /* OK, or why no segment can be made */
     bool has_reserve;
     bool wants_facts_room; /* facts wait for a segment */

@@ -69,6 +69,7 @@ void judge_segment(struct spool *s, struct found *in)
         in->is_in_doubt = in->is_in_doubt || (in->last > claim && !is_mere_claim(&found.record));
     }
     torn += found.damaged_bytes;
+    in->written = scan.is_recycled ? in->segment->bytes : in->end;
     scan_release(&scan);
     in->has_end  = true;
     in->is_cut   = torn > 0;

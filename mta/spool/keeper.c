@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keeper: files are made before they are needed and unlinked when they are dead, so that the engine
- * never waits for either.  One spare stands behind the open segment; the reserve, made in good
+ * Keeper: files are made before they are needed and go when they are dead, so that the engine never
+ * waits for either.  A dead one becomes the next spare, under a new number, as long as those are
+ * few: its blocks are taken and written already (docs/decisions/009).  The reserve, made in good
  * times, is for facts when the disk is full: a spool that cannot write "delivered" would deliver
  * without end.
  */
@@ -50,14 +51,37 @@ static void on_spare(struct spool *s, struct chore *chore)
 {
     if (chore->status == OK) {
         add_segment(s, chore, false);
+        s->counted.made++;
         become_rich(s);
         return;
     }
     if (chore->status == EXISTS)
         return; /* left over from a create that failed: the next number is free */
+    if (log_spare(&s->log) != NULL) { /* a second one would have been good */
+        s->keeper.second_retry_ms = s->now_ms + KEEPER_RETRY_MS;
+        return;
+    }
     s->keeper.spare_retry_ms = s->now_ms + KEEPER_RETRY_MS;
     become_short(s, chore->status, chore->why);
     give_up_head(s);
+}
+
+/* The old records in it say another number, so they do not count. */
+static void on_recycle(struct spool *s, struct chore *chore)
+{
+    struct segment *old = chore->segment;
+    chore->segment      = NULL;
+    if (chore->status == OK) {
+        segment_insert(&s->log.segments, segment_again(old, chore->id));
+        s->counted.recycled++;
+        become_rich(s);
+        return;
+    }
+    old->is_spent = true;
+    segment_enter(old, SEGMENT_SEALED);
+    s->keeper.unlink_retry_ms = s->now_ms + KEEPER_RETRY_MS;
+    spool_alarm(s, "cannot use segment %016llx in %s again: %s", (unsigned long long)old->id,
+                s->directory, chore->why);
 }
 
 static void on_reserve(struct spool *s, struct chore *chore)
@@ -84,6 +108,7 @@ static void on_unlink(struct spool *s, struct chore *chore)
     struct segment *segment = chore->segment;
     chore->segment          = NULL;
     if (chore->status != OK) {
+        segment->is_spent = true;
         segment_enter(segment, SEGMENT_SEALED);
         s->keeper.unlink_retry_ms = s->now_ms + KEEPER_RETRY_MS;
         spool_alarm(s, "cannot remove segment %016llx in %s: %s", (unsigned long long)segment->id,
@@ -178,10 +203,15 @@ static void on_nothing(struct spool *s, struct chore *chore)
 void keeper_take_done(struct spool *s)
 {
     static void (*const done[CHORE_COUNT])(struct spool * s, struct chore * chore) = {
-        [CHORE_IDLE] = on_nothing,    [CHORE_SPARE] = on_spare,
-        [CHORE_RESERVE] = on_reserve, [CHORE_USE_RESERVE] = on_use_reserve,
-        [CHORE_UNLINK] = on_unlink,   [CHORE_SPACE] = on_space,
-        [CHORE_READ] = on_read,       [CHORE_CLOSE] = on_nothing,
+        [CHORE_IDLE]        = on_nothing,
+        [CHORE_SPARE]       = on_spare,
+        [CHORE_RECYCLE]     = on_recycle,
+        [CHORE_RESERVE]     = on_reserve,
+        [CHORE_USE_RESERVE] = on_use_reserve,
+        [CHORE_UNLINK]      = on_unlink,
+        [CHORE_SPACE]       = on_space,
+        [CHORE_READ]        = on_read,
+        [CHORE_CLOSE]       = on_nothing,
     };
     struct chore *chore = &s->chore;
     if (s->helper != NULL && worker_take(s->helper) != NULL)
@@ -193,10 +223,43 @@ void keeper_take_done(struct spool *s)
     done[kind](s, chore);
 }
 
+/* While the disk is short of room one is enough: the next dead one makes room for the reserve. */
+static size_t spares_wanted(const struct spool *s)
+{
+    const struct keeper *k = &s->keeper;
+    return k->short_of == OK && !k->is_low && k->has_reserve ? SEGMENT_SPARES_MAX : 1;
+}
+
+static bool is_half_full(const struct segment *segment)
+{
+    return segment != NULL && segment->used > segment->bytes / 2;
+}
+
+/* The second one is made in time, and not before. */
 static bool wants_spare(const struct spool *s)
 {
-    return log_spare(&s->log) == NULL && !log_is_broken(&s->log) &&
-           s->now_ms >= s->keeper.spare_retry_ms;
+    size_t count = log_count_spares(&s->log);
+    if (log_is_broken(&s->log))
+        return false;
+    if (count == 0)
+        return s->now_ms >= s->keeper.spare_retry_ms;
+    return count < spares_wanted(s) && is_half_full(s->log.open) &&
+           s->now_ms >= s->keeper.second_retry_ms;
+}
+
+static bool may_recycle(const struct spool *s, const struct segment *dead)
+{
+    return log_count_spares(&s->log) < spares_wanted(s) && !log_is_broken(&s->log) &&
+           segment_may_recycle(dead, s->config.segment_bytes);
+}
+
+/* More than are kept: a failed group has given some back. */
+static struct segment *find_surplus(const struct spool *s)
+{
+    struct segment *last = segment_at(list_last(&s->log.segments));
+    bool is_one          = last != NULL && last->state == SEGMENT_SPARE && !last->is_reserve &&
+                  last->busy == 0 && s->now_ms >= s->keeper.unlink_retry_ms;
+    return is_one && log_count_spares(&s->log) > SEGMENT_SPARES_MAX ? last : NULL;
 }
 
 static bool wants_reserve_opened(const struct spool *s)
@@ -217,23 +280,36 @@ static uint64_t reserve_bytes(const struct spool *s)
                                                            : SEGMENT_RESERVE_BYTES;
 }
 
+/* Its file is the next spare, or goes. */
+static enum chore_kind choose_end(struct spool *s, struct segment *dead)
+{
+    struct chore *chore = &s->chore;
+    bool is_again       = may_recycle(s, dead);
+    chore->segment      = dead;
+    if (is_again)
+        chore->id = s->keeper.next_id++;
+    segment_enter(dead, SEGMENT_DOOMED);
+    return is_again ? CHORE_RECYCLE : CHORE_UNLINK;
+}
+
 /* What is most needed comes first. */
 static enum chore_kind choose(struct spool *s)
 {
-    struct chore *chore = &s->chore;
+    struct chore *chore  = &s->chore;
+    struct segment *dead = find_dead(s);
     if (wants_reserve_opened(s)) {
         chore->id = s->keeper.next_id++;
         return CHORE_USE_RESERVE;
     }
+    if (dead != NULL && may_recycle(s, dead))
+        return choose_end(s, dead);
     if (wants_spare(s)) {
         chore->id    = s->keeper.next_id++;
         chore->bytes = s->config.segment_bytes;
         return CHORE_SPARE;
     }
-    if ((chore->segment = find_dead(s)) != NULL) {
-        segment_enter(chore->segment, SEGMENT_DOOMED);
-        return CHORE_UNLINK;
-    }
+    if (dead != NULL || (dead = find_surplus(s)) != NULL)
+        return choose_end(s, dead);
     if ((chore->segment = find_closable(s)) != NULL) {
         list_remove(&chore->segment->link);
         return CHORE_CLOSE;

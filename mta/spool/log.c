@@ -2,8 +2,13 @@
 #include "mta/spool/log.h"
 #include "mta/base/fault.h"
 #include <stdio.h>
+#include <string.h>
 
-enum { GROUP_BYTES_KEPT = 1 << 20 }; /* memory a group keeps between two uses */
+enum {
+    GROUP_BYTES_KEPT  = 1 << 20,  /* memory a group keeps between two uses */
+    SMALL_GROUP_BYTES = 8 << 10,  /* what a client that waits for each reply makes */
+    AHEAD_BYTES       = 32 << 10, /* zeros behind a small group, where no block was written yet */
+};
 
 static void group_init(struct group *group)
 {
@@ -67,6 +72,15 @@ struct segment *log_spare(const struct log *log)
     return s;
 }
 
+size_t log_count_spares(const struct log *log)
+{
+    size_t count = 0;
+    for (const struct segment *s = segment_first(&log->segments); s != NULL;
+         s                       = segment_next(&log->segments, s))
+        count += s->state == SEGMENT_SPARE;
+    return count;
+}
+
 uint64_t log_room(const struct log *log)
 {
     uint64_t room = log->open == NULL ? 0 : log->open->bytes - log->open->used;
@@ -116,6 +130,40 @@ static void drop_end_of(struct log *log, uint64_t id)
     for (size_t i = log->end_count; i > 0; i--)
         if (log->ends[i - 1].end.segment == id)
             drop_end(log, i - 1);
+}
+
+/* --- whole blocks --- */
+
+static uint64_t to_block(uint64_t bytes)
+{
+    return (bytes + SEGMENT_BLOCK_BYTES - 1) / SEGMENT_BLOCK_BYTES * SEGMENT_BLOCK_BYTES;
+}
+
+/* Zeros up to that place in the segment: the system need not read the rest of a block that is
+ * written, and small groups that follow find blocks that were written already. */
+static void fill_up_to(struct group *group, struct group_piece *piece, uint64_t end)
+{
+    uint64_t at = piece->offset + piece->len;
+    if (end > piece->segment->bytes)
+        end = piece->segment->bytes;
+    if (piece->len == 0 || end <= at)
+        return; /* nothing to write */
+    size_t zeros = (size_t)(end - at);
+    memset(buf_reserve(&group->bytes, zeros), 0, zeros);
+    group->bytes.len += zeros;
+    piece->len += zeros;
+}
+
+static void end_piece(struct group *group, struct group_piece *piece, uint64_t ahead)
+{
+    uint64_t end = to_block(piece->offset + piece->len);
+    fill_up_to(group, piece, end);
+    if (end <= piece->segment->written)
+        return;
+    size_t before = piece->len;
+    fill_up_to(group, piece, end + ahead);
+    group->zero_bytes       = piece->len - before;
+    piece->segment->written = piece->offset + piece->len;
 }
 
 /* --- placing --- */
@@ -186,6 +234,7 @@ static void seal(struct log *log)
     struct segment *open      = log->open;
     struct group_piece *piece = piece_for(log->gathering, open);
     piece->seal_last          = open->last_sequence;
+    end_piece(log->gathering, piece, 0);
     log_add_end(log, open->id, open->last_sequence, false);
     segment_enter(open, SEGMENT_SEALED);
     log->open = NULL;
@@ -221,10 +270,7 @@ enum status log_open_next(struct log *log)
 
 static uint64_t next_offset(const struct log *log)
 {
-    uint64_t used = log->open->used;
-    if (!log->is_block_due)
-        return used;
-    return (used + SEGMENT_BLOCK_BYTES - 1) / SEGMENT_BLOCK_BYTES * SEGMENT_BLOCK_BYTES;
+    return log->is_block_due ? to_block(log->open->used) : log->open->used;
 }
 
 enum status log_put(struct log *log, const struct log_record *record, struct place *place,
@@ -273,6 +319,16 @@ static void group_run(struct work *work)
         (void)snprintf(group->why, sizeof group->why, "%s", disk_error());
 }
 
+/* One small group alone need not be followed by another. */
+static void end_group(struct log *log, struct group *group)
+{
+    bool is_small = group->bytes.len <= SMALL_GROUP_BYTES;
+    if (group->piece_count > 0)
+        end_piece(group, &group->pieces[group->piece_count - 1],
+                  is_small && log->was_small ? AHEAD_BYTES : 0);
+    log->was_small = is_small;
+}
+
 static struct group *begin_flight(struct log *log, bool syncs)
 {
     struct group *group = log->gathering;
@@ -282,6 +338,7 @@ static struct group *begin_flight(struct log *log, bool syncs)
         (void)piece_for(group, log->open); /* nothing to write, but to sync */
     if (group->piece_count == 0)
         return NULL;
+    end_group(log, group);
     if (group->last_sequence == 0)
         group->last_sequence = log->handed_over;
     log->handed_over  = group->last_sequence;
@@ -372,6 +429,7 @@ void log_fail(struct log *log, struct group *group)
         if (log->gathering->pieces[i].segment != poisoned)
             make_spare_again(log, log->gathering->pieces[i].segment);
     segment_enter(poisoned, SEGMENT_POISONED);
+    poisoned->is_spent = true;
     cut_at_durable(log, poisoned);
     log->open        = NULL;
     log->is_unsynced = false;

@@ -31,7 +31,8 @@ struct group {
     struct buf bytes;
     struct group_piece pieces[GROUP_PIECES_MAX];
     size_t piece_count;
-    bool syncs; /* the last piece too; the others are sealed */
+    size_t zero_bytes; /* behind the records, beyond their last block */
+    bool syncs;        /* the last piece too; the others are sealed */
     uint64_t last_sequence;
     uint64_t outcomes_upto; /* of struct facts: how far it carries them */
     struct list commits;    /* drafts that wait for it */
@@ -63,6 +64,7 @@ struct log {
     bool is_block_due;  /* the next record begins a block: what is before it gets synced */
     bool is_unsynced;   /* something in the open segment was handed over without a sync */
     bool keeps_reserve; /* the reserve is for facts */
+    bool was_small;     /* the group before the one that gathers */
     unsigned failures;
 };
 
@@ -86,6 +88,7 @@ enum status log_put(struct log *log, const struct log_record *record, struct pla
 enum status log_open_next(struct log *log);
 /* A fresh one that is ready, behind the open one; NULL: none. */
 struct segment *log_spare(const struct log *log);
+size_t log_count_spares(const struct log *log);
 /* Bytes that can be put without a new segment, about. */
 uint64_t log_room(const struct log *log);
 /* Gathered and not yet on disk. */

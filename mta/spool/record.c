@@ -86,6 +86,14 @@ unsigned record_version(struct span in)
     return (unsigned char)in.at[AT_VERSION];
 }
 
+uint64_t record_segment(struct span in)
+{
+    unsigned version = record_version(in);
+    if (version < RECORD_VERSION_OLDEST || version > RECORD_VERSION || in.len < RECORD_HEADER_BYTES)
+        return 0;
+    return bytes_get64(in.at + AT_SEGMENT);
+}
+
 static bool is_header(const char *at, uint64_t segment)
 {
     static const char zeros[ZEROS];

@@ -61,6 +61,8 @@ enum record_look {
 enum record_look record_parse(struct span in, uint64_t segment, struct record *record,
                               size_t *bytes, uint64_t *checksum);
 
+/* The number of the segment that a header at the beginning of 'in' names; 0: there is no header. */
+uint64_t record_segment(struct span in);
 /* The version in the magic at the beginning of 'in'; 0: there is none. */
 unsigned record_version(struct span in);
 

@@ -239,14 +239,15 @@ static void read_all(struct files *f)
 
 /* --- going on --- */
 
-static bool is_all_zeros(const struct segment *segment)
+/* Neither a record of its number nor the beginning of one. */
+static bool is_unused(const struct segment *segment)
 {
     struct scan scan;
     struct scanned found;
     scan_init(&scan, segment->file, segment->id);
-    bool is_zero = !scan_next(&scan, &found) && found.damaged_bytes == 0;
+    bool is_unused = !scan_next(&scan, &found) && found.damaged_bytes == 0;
     scan_release(&scan);
-    return is_zero;
+    return is_unused;
 }
 
 /* A process that was killed while it made the file may have left its name unsynced. */
@@ -277,10 +278,11 @@ static enum status adopt(struct files *f, struct found *in)
 {
     struct spool *s         = f->spool;
     struct segment *segment = in->segment;
+    segment->written        = in->written != 0 || in->is_empty ? in->written : segment->bytes;
     if (segment->id >= s->keeper.next_id)
         s->keeper.next_id = segment->id + 1;
     if (in->is_empty && (segment->bytes < SEGMENT_BYTES_MIN || segment->bytes > SEGMENT_BYTES_MAX ||
-                         !is_all_zeros(segment)))
+                         !is_unused(segment)))
         return unlink_empty(f, in);
     if (in->is_empty) {
         enum status status = sync_spare(f, in);

@@ -27,6 +27,7 @@ struct found {
     bool is_empty;    /* no record in it counts */
     uint64_t last;    /* records behind this sequence do not count */
     uint64_t end;     /* judged: the last one that counts ends here */
+    uint64_t written; /* judged: blocks before this were written */
     bool is_in_doubt; /* judged: some of it is not known to be durable */
     struct found_chunk *chunks;
     size_t chunk_count, chunk_cap;

@@ -64,11 +64,39 @@ static size_t zero_bytes(struct span in)
     return in.len - n < RECORD_ALIGN_BYTES ? in.len : n;
 }
 
-static void note_damage(struct scan *scan, size_t bytes)
+/* Of a whole record that says another number; 0: there is none. */
+static size_t stale_bytes(struct span in, uint64_t number)
 {
+    struct record record;
+    size_t bytes   = 0;
+    uint64_t other = record_segment(in);
+    bool is_stale  = other != 0 && other != number &&
+                    record_parse(in, other, &record, &bytes, NULL) == RECORD_GOOD;
+    return is_stale ? bytes : 0;
+}
+
+static void note_rubbish(struct scan *scan, struct span in)
+{
+    scan->is_in_damage = scan->is_in_damage || record_segment(in) == scan->segment;
+    if (!scan->is_in_damage)
+        return;
     if (scan->damaged_bytes == 0)
         scan->damaged_at = scan->at;
-    scan->damaged_bytes += bytes;
+    scan->damaged_bytes += RECORD_ALIGN_BYTES;
+}
+
+/* What begins here is no record of ours: how far it goes. */
+static size_t skip(struct scan *scan, struct span in)
+{
+    size_t bytes = zero_bytes(in);
+    if (bytes == 0 && (bytes = stale_bytes(in, scan->segment)) > 0)
+        scan->is_recycled = true;
+    if (bytes > 0) {
+        scan->is_in_damage = false;
+        return bytes;
+    }
+    note_rubbish(scan, in);
+    return RECORD_ALIGN_BYTES;
 }
 
 bool scan_next(struct scan *scan, struct scanned *found)
@@ -76,20 +104,18 @@ bool scan_next(struct scan *scan, struct scanned *found)
     scan->damaged_at = scan->damaged_bytes = 0;
     while (scan->at < scan->bytes) {
         struct span in = ahead(scan);
-        size_t zeros   = zero_bytes(in);
         if (in.len == 0)
             break;
-        if (zeros == 0 && record_parse(in, scan->segment, &found->record, &found->bytes,
-                                       &found->checksum) == RECORD_GOOD) {
+        if (record_parse(in, scan->segment, &found->record, &found->bytes, &found->checksum) ==
+            RECORD_GOOD) {
+            scan->is_in_damage   = false;
             found->offset        = scan->at;
             found->damaged_at    = scan->damaged_at;
             found->damaged_bytes = scan->damaged_bytes;
             scan->at += found->bytes;
             return true;
         }
-        if (zeros == 0)
-            note_damage(scan, RECORD_ALIGN_BYTES);
-        scan->at += zeros > 0 ? zeros : RECORD_ALIGN_BYTES;
+        scan->at += skip(scan, in);
     }
     found->damaged_at    = scan->damaged_at;
     found->damaged_bytes = scan->damaged_bytes;

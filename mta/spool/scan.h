@@ -2,9 +2,11 @@
 /*
  * Scan: the records of one segment, from front to back, over whatever is between them.
  *
- * Zeros are what was never written, or what fills a block; anything else that is no record is
- * damage, and the scan looks for the next record behind it, at every multiple of 8.  Nothing that
- * came from outside can pose as one: a header holds zeros, mail and texts do not (mail/dot.h).
+ * Zeros are what was never written, or what fills a block.  Records of another number are what a
+ * file that is used again held before; a write may have left some of them in part.  What begins as
+ * a record of this number and is none is damage.  Whatever it is, the scan looks for the next
+ * record behind it, at every multiple of 8.  Nothing that came from outside can pose as one: a
+ * header holds zeros, mail and texts do not (mail/dot.h).
  */
 #pragma once
 #include "mta/spool/record.h"
@@ -19,6 +21,8 @@ struct scan {
     size_t window_len, window_cap;
     /* since the last record, or the beginning */
     uint64_t damaged_at, damaged_bytes;
+    bool is_in_damage; /* what was looked at last is part of it */
+    bool is_recycled;  /* whole records of another number were seen */
     bool has_read_error;
 };
 

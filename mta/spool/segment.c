@@ -9,11 +9,11 @@ static const char suffix[] = ".seg";
 
 #define TO(state) (1u << (state))
 static const unsigned may_follow[SEGMENT_STATE_COUNT] = {
-    [SEGMENT_SPARE]    = TO(SEGMENT_OPEN),
+    [SEGMENT_SPARE]    = TO(SEGMENT_OPEN) | TO(SEGMENT_DOOMED),
     [SEGMENT_OPEN]     = TO(SEGMENT_SEALED) | TO(SEGMENT_POISONED) | TO(SEGMENT_SPARE),
     [SEGMENT_SEALED]   = TO(SEGMENT_DOOMED) | TO(SEGMENT_POISONED) | TO(SEGMENT_SPARE),
     [SEGMENT_POISONED] = TO(SEGMENT_DOOMED),
-    [SEGMENT_DOOMED]   = TO(SEGMENT_GONE) | TO(SEGMENT_SEALED), /* the unlink failed: try again */
+    [SEGMENT_DOOMED]   = TO(SEGMENT_GONE) | TO(SEGMENT_SEALED), /* it failed: try again */
     [SEGMENT_GONE]     = 0,
 };
 
@@ -73,6 +73,16 @@ void segment_free(struct segment *segment)
     mem_free(segment);
 }
 
+struct segment *segment_again(struct segment *old, uint64_t id)
+{
+    must(old->busy == 0 && old->refs == 0 && old->live == 0 && !old->is_spent);
+    struct segment *segment = segment_new(id, old->file);
+    segment->written        = old->written;
+    list_remove(&old->link);
+    mem_free(old);
+    return segment;
+}
+
 struct segment *segment_at(struct list *link)
 {
     return link == NULL ? NULL : CONTAINER_OF(link, struct segment, link);
@@ -112,4 +122,10 @@ bool segment_is_dead(const struct list *all, const struct segment *segment)
         if (s->id >= segment->oldest)
             return false;
     return true;
+}
+
+bool segment_may_recycle(const struct segment *segment, uint64_t bytes)
+{
+    return segment->state == SEGMENT_SEALED && segment->refs == 0 && !segment->is_spent &&
+           segment->bytes == bytes;
 }

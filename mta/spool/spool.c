@@ -192,7 +192,8 @@ static void count_group(struct spool *s, const struct group *group)
 {
     s->counted.groups++;
     s->counted.syncs += group->sync_count;
-    s->counted.bytes_written += group->bytes.len;
+    s->counted.bytes_written += group->bytes.len - group->zero_bytes;
+    s->counted.bytes_zeroed += group->zero_bytes;
 }
 
 static void on_durable(struct spool *s, struct group *group)

@@ -188,6 +188,8 @@ bool spool_take_alarm(struct spool *spool, struct buf *sentence);
 struct spool_stats {
     uint64_t segments, bytes_used, bytes_live, bytes_free;
     uint64_t commits, appends, groups, syncs, bytes_written, outcomes;
+    uint64_t bytes_zeroed;           /* ahead of what is written, in files that are new */
+    uint64_t made, recycled;         /* segments: files made anew, files used again */
     uint64_t commit_latency_us_last; /* reserved for metrics: 0 if not measured */
 };
 void spool_stats(const struct spool *spool, struct spool_stats *stats);

@@ -30,8 +30,11 @@ void disk_close(struct disk *disk);
  * in 'name'. */
 enum status disk_list(struct disk *disk, size_t *at, char name[DISK_NAME_BYTES]);
 
-/* Makes a new file of 'bytes' length, filled with zeros and synced, its directory entry too.
- * EXISTS, NO_SPACE, IO_ERROR. */
+/*
+ * Makes a new file of 'bytes' length that reads as zeros, and its directory entry; both are
+ * durable. Its space is taken, so that writing to it needs no more; where the filesystem can,
+ * nothing is written for that.  EXISTS, NO_SPACE, IO_ERROR.
+ */
 enum status disk_create(struct disk *disk, const char *name, uint64_t bytes,
                         struct disk_file **file);
 enum status disk_open_file(struct disk *disk, const char *name, struct disk_file **file);

@@ -340,23 +340,28 @@ static int write_all(int fd, const char *bytes, size_t count, uint64_t offset)
     return 0;
 }
 
-/*
- * Blocks are taken first, so that a full disk is known before anything is written; then written,
- * because a block that never was makes a later fdatasync() write metadata too.
- */
 static int fill_with_zeros(int fd, uint64_t bytes)
 {
-    int error = bytes == 0 ? 0 : posix_fallocate(fd, 0, (off_t)bytes);
-    if (error != 0 && error != EOPNOTSUPP && error != EINVAL && error != EINTR)
-        return error;
     char *zeros = mem_new(ZERO_BYTES);
-    error       = 0;
+    int error   = 0;
     for (uint64_t at = 0; at < bytes && error == 0; at += ZERO_BYTES) {
         uint64_t rest = bytes - at;
         error         = write_all(fd, zeros, rest < ZERO_BYTES ? (size_t)rest : ZERO_BYTES, at);
     }
     mem_free(zeros);
     return error;
+}
+
+/* A filesystem that cannot take blocks without a write gets one. */
+static int take_blocks(int fd, uint64_t bytes)
+{
+    int error;
+    if (bytes == 0)
+        return 0;
+    do
+        error = posix_fallocate(fd, 0, (off_t)bytes);
+    while (error == EINTR);
+    return error == EOPNOTSUPP || error == EINVAL ? fill_with_zeros(fd, bytes) : error;
 }
 
 static int sync_data(int fd)
@@ -387,7 +392,7 @@ enum status disk_create(struct disk *disk, const char *name, uint64_t bytes,
     int fd = openat(disk->fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
     if (fd < 0)
         return failed("create", name, errno);
-    int error = fill_with_zeros(fd, bytes);
+    int error = take_blocks(fd, bytes);
     if (error == 0)
         error = sync_whole(fd);
     if (error == 0)

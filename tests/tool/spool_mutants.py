@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-TESTS = ["spool_record_test", "spool_segment_test", "spool_test", "spool_compact_test",
+TESTS = ["spool_record_test", "spool_segment_test", "spool_test", "spool_recycle_test", "spool_compact_test",
          "spool_recover_test", "spool_grow_test"]
 
 # name, file, what stands there, what stands there instead
@@ -56,8 +56,8 @@ MUTANTS = [
      'if (false)'),
     ('no blocks',
      'mta/spool/log.c',
-     '    if (!log->is_block_due)\n        return used;',
-     '    return used;'),
+     'log->is_block_due ? to_block(log->open->used) : log->open->used',
+     'log->open->used'),
     ('tail only synced',
      'mta/spool/judge.c',
      'if (!in->is_in_doubt)',
@@ -138,6 +138,30 @@ MUTANTS = [
      'mta/spool/chore.c',
      '    if (status == OK)\n        status = disk_sync_directory(chore->disk);\n    if (status == OK)\n        status = disk_open_file',
      '    if (status == OK)\n        status = disk_open_file'),
+    ('number not checked',
+     'mta/spool/record.c',
+     '           bytes_get64(at + AT_SEGMENT) == segment;',
+     '           (segment != 0 || true);'),
+    ('recycle rename not synced',
+     'mta/spool/chore.c',
+     '    status = disk_sync_directory(chore->disk);\n    if (status != OK)\n        (void)disk_unlink(chore->disk, to);',
+     ''),
+    ('recycle rename that failed taken as good',
+     'mta/spool/keeper.c',
+     '    if (chore->status == OK) {\n        segment_insert',
+     '    if (true) {\n        segment_insert'),
+    ('poisoned recycled',
+     'mta/spool/segment.c',
+     'segment->state == SEGMENT_SEALED && segment->refs == 0 && !segment->is_spent',
+     'segment->refs == 0'),
+    ('recycled under a reader',
+     'mta/spool/segment.c',
+     'segment->state == SEGMENT_SEALED && segment->refs == 0 && !segment->is_spent',
+     'segment->state == SEGMENT_SEALED && !segment->is_spent'),
+    ('recycled while live',
+     'mta/spool/segment.c',
+     '    if (segment->live > 0 || segment->busy > 0 ||',
+     '    if (segment->busy > 0 ||'),
 ]
 
 

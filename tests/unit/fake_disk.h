@@ -22,7 +22,7 @@
 
 enum {
     FAKE_SECTOR_BYTES = 512,
-    FAKE_FILES_MAX    = 256,
+    FAKE_FILES_MAX    = 512,
     FAKE_CHANGES_MAX  = 256,
     FAKE_DISK_KIND    = 0x66616b65,
 };

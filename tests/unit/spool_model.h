@@ -75,7 +75,7 @@ struct model {
     struct model_draft drafts[MODEL_DRAFTS];
     bool expects_damage; /* bytes were spoiled: what is lost must be alarmed, no more */
     bool wants_quiet;    /* no new mail */
-    uint64_t acked, joined, lost, recovered, checkpoints, refused, alarms;
+    uint64_t acked, joined, lost, recovered, checkpoints, refused, alarms, recycled;
 };
 
 static inline void model_fail(const struct model *m, const struct model_message *message,
@@ -544,6 +544,9 @@ static inline void model_close(struct model *m)
             content_release(m->messages[i].content);
             m->messages[i].content = NULL;
         }
+    struct spool_stats stats;
+    spool_stats(m->spool, &stats);
+    m->recycled += stats.recycled;
     spool_close(m->spool);
     m->spool = NULL;
 }

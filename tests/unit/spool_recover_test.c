@@ -48,7 +48,7 @@ static void a_crash_at_every_operation_keeps_every_promise(void **state)
 static void many_crashes_in_one_life_keep_every_promise(void **state)
 {
     (void)state;
-    uint64_t states = 0, checkpoints = 0, joined = 0;
+    uint64_t states = 0, checkpoints = 0, joined = 0, recycled = 0;
     for (uint64_t seed = 1000; seed < 1000 + rounds(16); seed++) {
         struct model *m = model_new(seed);
         if (getenv("SPOOL_TRACE") != NULL)
@@ -60,11 +60,13 @@ static void many_crashes_in_one_life_keep_every_promise(void **state)
         }
         checkpoints += m->checkpoints;
         joined += m->joined;
+        recycled += m->recycled;
         model_free(m);
     }
-    print_message("%llu states, %llu checkpoints, %llu joins\n", (unsigned long long)states,
-                  (unsigned long long)checkpoints, (unsigned long long)joined);
-    assert_true(checkpoints > 100 && joined > 100);
+    print_message("%llu states, %llu checkpoints, %llu joins, %llu files used again\n",
+                  (unsigned long long)states, (unsigned long long)checkpoints,
+                  (unsigned long long)joined, (unsigned long long)recycled);
+    assert_true(checkpoints > 100 && joined > 100 && recycled > 100);
 }
 
 /* The power goes again while what the first crash left is being read. */

@@ -163,6 +163,7 @@ static void records_are_found_across_blocks_and_windows(void **state)
 
 static void damage_costs_only_what_it_touches(void **state)
 {
+    enum { NUMBER_END = 24 }; /* magic, version, number of the segment: what says whose it is */
     (void)state;
     struct buf bytes = {0};
     uint64_t damaged;
@@ -172,7 +173,8 @@ static void damage_costs_only_what_it_touches(void **state)
         bytes.at[at] ^= 0x55;
         struct disk_file *file = file_with(&bytes);
         assert_int_equal(count_records(file, &damaged), 99);
-        assert_true(damaged > 0 && damaged <= each);
+        assert_true(damaged <= each);
+        assert_true(damaged > 0 || at % each < NUMBER_END); /* else it is not known for ours */
         disk_close_file(file);
         bytes.at[at] ^= 0x55;
     }
