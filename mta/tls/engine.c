@@ -354,6 +354,37 @@ const char *tls_engine_cipher(const struct tls_engine *e)
     return SSL_get_cipher_name(e->ssl);
 }
 
+static size_t exporter_of(SSL *ssl, char into[TLS_BINDING_BYTES_MAX])
+{
+    static const char label[] = "EXPORTER-Channel-Binding"; /* RFC 9266 4.1 */
+    enum { EXPORTER_BYTES = 32 };
+    bool is_good =
+        SSL_export_keying_material(ssl, (unsigned char *)into, EXPORTER_BYTES, label,
+                                   sizeof label - 1, (const unsigned char *)"", 0, 1) == 1;
+    return is_good ? EXPORTER_BYTES : 0;
+}
+
+/* RFC 5929 3.1: the first Finished of the handshake: the client's, or, where a session was resumed,
+ * the server's. */
+static size_t unique_of(SSL *ssl, char into[TLS_BINDING_BYTES_MAX])
+{
+    bool is_ours = (SSL_is_server(ssl) == 1) == (SSL_session_reused(ssl) == 1);
+    size_t len   = is_ours ? SSL_get_finished(ssl, into, TLS_BINDING_BYTES_MAX)
+                           : SSL_get_peer_finished(ssl, into, TLS_BINDING_BYTES_MAX);
+    return len <= TLS_BINDING_BYTES_MAX ? len : 0;
+}
+
+size_t tls_engine_binding(const struct tls_engine *e, enum tls_binding kind,
+                          char into[TLS_BINDING_BYTES_MAX])
+{
+    bool is_tls13 = SSL_version(e->ssl) >= TLS1_3_VERSION;
+    if (e->state != TLS_SECURE || (!is_tls13 && SSL_get_extms_support(e->ssl) != 1))
+        return 0;
+    if (kind == TLS_BINDING_EXPORTER)
+        return exporter_of(e->ssl, into);
+    return is_tls13 ? 0 : unique_of(e->ssl, into);
+}
+
 bool tls_engine_was_resumed(const struct tls_engine *e)
 {
     return SSL_session_reused(e->ssl) == 1;

@@ -49,6 +49,15 @@ void tls_engine_sent(struct tls_engine *engine, size_t n);
 /* After the handshake. */
 const char *tls_engine_version(const struct tls_engine *engine); /* "TLSv1.3" */
 const char *tls_engine_cipher(const struct tls_engine *engine);
+/*
+ * What names this very connection to both its ends, for SCRAM-...-PLUS (RFC 5056): tls-exporter
+ * (RFC 9266), or tls-unique (RFC 5929) below TLS 1.3.  0: there is none, or not one that can be
+ * trusted (no extended master secret, RFC 7627); else how many bytes are in 'into'.
+ */
+enum { TLS_BINDING_BYTES_MAX = 64 };
+enum tls_binding { TLS_BINDING_EXPORTER, TLS_BINDING_UNIQUE };
+size_t tls_engine_binding(const struct tls_engine *engine, enum tls_binding kind,
+                          char into[TLS_BINDING_BYTES_MAX]);
 bool tls_engine_was_resumed(const struct tls_engine *engine);
 /* The peer's certificate was verified against the trust store and 'name'. */
 bool tls_engine_is_verified(const struct tls_engine *engine);

@@ -559,6 +559,63 @@ static void no_handshake_yet_is_said(void **state)
     part(&c);
 }
 
+static size_t bound(const struct tls_engine *e, enum tls_binding kind,
+                    char into[TLS_BINDING_BYTES_MAX])
+{
+    memset(into, 0, TLS_BINDING_BYTES_MAX);
+    return tls_engine_binding(e, kind, into);
+}
+
+static void both_ends_name_their_connection_the_same(void **state)
+{
+    (void)state;
+    char client[TLS_BINDING_BYTES_MAX], server[TLS_BINDING_BYTES_MAX], last[TLS_BINDING_BYTES_MAX];
+    struct couple c;
+    meet(&c, TLS_REQUIRED, &fixture.good, "mx.example");
+    assert_int_equal(0, bound(c.server, TLS_BINDING_EXPORTER, server)); /* no handshake yet */
+    fixture_talk(c.client, c.server, CHUNK_BYTES_ANY);
+    assert_int_equal(32, bound(c.server, TLS_BINDING_EXPORTER, server));
+    assert_int_equal(32, bound(c.client, TLS_BINDING_EXPORTER, client));
+    assert_memory_equal(client, server, sizeof client);
+    assert_int_equal(0, bound(c.server, TLS_BINDING_UNIQUE, last)); /* RFC 9266 1: not in TLS 1.3 */
+    memcpy(last, server, sizeof last);
+    meet_again(&c, "mx.example", NULL);
+    assert_int_equal(32, bound(c.server, TLS_BINDING_EXPORTER, server));
+    assert_memory_not_equal(last, server, sizeof last);
+    part(&c);
+}
+
+/* The client's Finished, and behind a resumed session the server's. */
+static void tls_unique_is_the_first_finished(void **state)
+{
+    (void)state;
+    char ours[TLS_BINDING_BYTES_MAX], theirs[TLS_BINDING_BYTES_MAX];
+    struct tls_context *context = fixture_server(&fixture.good, "submission");
+    SSL_SESSION *session        = NULL;
+    for (int round = 0; round < 2; round++) {
+        struct foreign peer;
+        struct tls_engine *e = tls_engine_server(context);
+        foreign_init(&peer, NULL, TLS1_2_VERSION);
+        if (session != NULL)
+            assert_int_equal(1, SSL_set_session(peer.ssl, session));
+        foreign_shake_hands(&peer, e);
+        assert_int_equal(round, SSL_session_reused(peer.ssl));
+        size_t len = bound(e, TLS_BINDING_UNIQUE, ours);
+        assert_int_equal(12, len);
+        assert_int_equal(len, round == 0 ? SSL_get_finished(peer.ssl, theirs, sizeof theirs)
+                                         : SSL_get_peer_finished(peer.ssl, theirs, sizeof theirs));
+        assert_memory_equal(ours, theirs, len);
+        assert_int_equal(32, bound(e, TLS_BINDING_EXPORTER, ours));
+        SSL_SESSION_free(session);
+        session = SSL_get1_session(peer.ssl);
+        SSL_set_shutdown(peer.ssl, SSL_SENT_SHUTDOWN); /* else it would not be resumed */
+        foreign_release(&peer);
+        tls_engine_free(e);
+    }
+    SSL_SESSION_free(session);
+    tls_context_release(context);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -585,6 +642,8 @@ int main(void)
         cmocka_unit_test(an_error_is_one_printable_line),
         cmocka_unit_test(a_flood_of_key_updates_ends_the_connection),
         cmocka_unit_test(no_handshake_yet_is_said),
+        cmocka_unit_test(both_ends_name_their_connection_the_same),
+        cmocka_unit_test(tls_unique_is_the_first_finished),
     };
     fixture_init(&fixture);
     int failed = RUN(tests);
