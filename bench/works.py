@@ -8,7 +8,7 @@ import random
 
 DOMAINS = 1000
 SENDER = "post-bounces@sender.example"
-PLAIN, TLS = "starttls=no", "starttls=ok"
+PLAIN, TLS = "chunking starttls=no", "chunking starttls=ok"  # and PIPELINING, SIZE, 8BITMIME, DSN: what large receivers offer
 
 
 class Work:

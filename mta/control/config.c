@@ -392,6 +392,7 @@ static void set_defaults(struct config_reader *r)
                                             .idle_ms                    = 10 * SECOND,
                                             .tls                        = POLICY_TLS_OPPORTUNISTIC,
                                             .pipeline_messages          = true,
+                                            .bdat                       = true,
                                             .bdat_window                = 1};
     struct config *c                     = r->config;
     char hostname[256]                   = "";

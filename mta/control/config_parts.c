@@ -185,9 +185,10 @@ const struct option site_options[] = {
      "Whether the next envelope goes out behind the message before, without waiting for its reply "
      "(RFC 2920), where PIPELINING is offered. A host that stumbles over it twice in a row is "
      "served one by one for a day."},
-    {"sites.bdat", option_bool, LIMIT(bdat), "false", false, false, 0, 0,
-     "Whether BDAT (RFC 3030) is used where CHUNKING is offered. A host that does not know it "
-     "after all, or never answers, gets DATA for a day."},
+    {"sites.bdat", option_bool, LIMIT(bdat), "true", false, false, 0, 0,
+     "Whether BDAT (RFC 3030) is used where CHUNKING is offered: a message costs one round trip "
+     "then, also on a connection that has rested. A host that does not know it after all, or "
+     "never answers, gets DATA for a day."},
     {"sites.bdat_window", option_count, LIMIT(bdat_window), "1", false, false, 1, 4,
      "Messages that may be on their way with BDAT before the first is answered. All of them are "
      "in doubt when the connection is lost."},

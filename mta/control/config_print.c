@@ -82,8 +82,10 @@ static void print_sites(struct printer *p, const struct config *config)
             l->connections, l->messages_per_connection, l->recipients_per_transaction,
             l->rate_per_hour, l->idle_ms, tls[l->tls], rule->shared ? " shared" : "",
             l->pipeline_messages ? "" : " pipeline_messages=false");
-        if (l->bdat)
-            buf_printf(&value, " bdat bdat_window=%u", l->bdat_window);
+        if (!l->bdat)
+            buf_put_text(&value, " bdat=false");
+        else if (l->bdat_window > 1)
+            buf_printf(&value, " bdat_window=%u", l->bdat_window);
         put_ignored(&value, l->ignore_ehlo);
         put_patterns(&value, "match_mx", rule->match_mx);
         put_patterns(&value, "match_domain", rule->match_domain);

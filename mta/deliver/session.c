@@ -203,7 +203,7 @@ static void on_time_out(struct session *s)
     else if (wire_tls(&s->wire) == WIRE_HANDSHAKING)
         session_dial_failed(s, DIAL_UNREACHABLE, 0, status, "TLS handshake", span_of("timed out"));
     else {
-        if (smtp_client_timer(&s->smtp) == SMTP_TIMER_BEHIND && s->config.chunk_window > 0)
+        if (smtp_client_awaits_chunk(&s->smtp))
             session_note_trouble(s, PEER_NO_BDAT);
         session_lost(s);
     }

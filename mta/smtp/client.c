@@ -251,8 +251,7 @@ unsigned smtp_client_wants(const struct smtp_client *c)
 static enum smtp_timer timer_of(const struct smtp_client *c, const struct smtp_transaction *t)
 {
     enum smtp_verb owed = client_owed_verb(c, SMTP_MAIL);
-    bool is_ahead       = t->is_chunked && t->step == SMTP_STEP_IN_DOUBT;
-    if (is_ahead || (t->is_behind && (owed == SMTP_MAIL || owed == SMTP_RSET)))
+    if (t->is_behind && (owed == SMTP_MAIL || owed == SMTP_RSET))
         return SMTP_TIMER_BEHIND;
     switch (t->step) {
     case SMTP_STEP_AWAIT_354:
@@ -260,7 +259,7 @@ static enum smtp_timer timer_of(const struct smtp_client *c, const struct smtp_t
     case SMTP_STEP_BODY:
         return SMTP_TIMER_BLOCK;
     case SMTP_STEP_IN_DOUBT:
-        return SMTP_TIMER_END_OF_DATA;
+        return owed == SMTP_DOT ? SMTP_TIMER_END_OF_DATA : SMTP_TIMER_COMMAND;
     default:
         return SMTP_TIMER_COMMAND;
     }
@@ -273,6 +272,12 @@ enum smtp_timer smtp_client_timer(const struct smtp_client *c)
     if (c->phase != SMTP_PHASE_READY)
         return SMTP_TIMER_COMMAND;
     return c->flight_count == 0 ? SMTP_TIMER_IDLE : timer_of(c, &c->flight[c->flight_head]);
+}
+
+bool smtp_client_awaits_chunk(const struct smtp_client *c)
+{
+    const struct smtp_transaction *t = &c->flight[c->flight_head];
+    return c->flight_count > 0 && t->is_chunked && t->step == SMTP_STEP_IN_DOUBT;
 }
 
 const struct smtp_failure *smtp_client_failure(const struct smtp_client *c)

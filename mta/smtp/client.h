@@ -20,7 +20,8 @@
  *
  * Where the peer offers PIPELINING the next job may be sent as soon as the last piece of the body
  * before is in hand (WANT_NEXT): its envelope goes out in the same group, behind the end of data
- * (RFC 2920 3.1), so a message costs one round trip.  With BDAT several messages may be unanswered.
+ * (RFC 2920 3.1), so a message costs one round trip.  With BDAT a message goes out whole, envelope
+ * and content, so it costs one too, whatever was before it; and several may be unanswered.
  * The transactions in flight are a queue: replies, results and ends come in the order of send().
  *
  * The caller owns the memory; a client may be dropped at any time.  One thread at a time.
@@ -38,6 +39,9 @@ enum {
     SMTP_OUTPUT_PARTS  = 8,          /* what a driver best has room for in output() */
     SMTP_COMMAND_BYTES = 2048,       /* one command with all its parameters */
     SMTP_CREDENTIAL_BYTES_MAX = 255, /* of user and of password (RFC 4616 2) */
+    /* A chunk up to this size goes out with its envelope, a larger one when the recipients are
+     * answered: it may be for nobody. */
+    SMTP_CHUNK_AHEAD_BYTES = 65536,
 };
 
 enum smtp_client_tls {
@@ -263,6 +267,8 @@ void smtp_client_send(struct smtp_client *c, const struct smtp_job *job);
 void smtp_client_quit(struct smtp_client *c);
 /* Whether the body that is wanted is a BDAT chunk: no dots, no end mark, size_bytes in all. */
 bool smtp_client_is_chunk(const struct smtp_client *c);
+/* The oldest in flight is out as a chunk, and not answered. */
+bool smtp_client_awaits_chunk(const struct smtp_client *c);
 /* Whose body is wanted. */
 const struct smtp_job *smtp_client_body_job(const struct smtp_client *c);
 /*
@@ -301,8 +307,9 @@ enum smtp_timer {
     SMTP_TIMER_DATA,
     SMTP_TIMER_BLOCK,
     SMTP_TIMER_END_OF_DATA,
-    SMTP_TIMER_BEHIND, /* for what was sent ahead of a reply (BDAT, the next envelope): a peer that
-                          lost it never answers */
+    SMTP_TIMER_BEHIND, /* for an envelope that was sent ahead of a reply: a peer that lost it never
+                          answers.  A chunk is waited for as long as any body: it may have arrived
+                        */
     SMTP_TIMER_IDLE
 };
 enum smtp_timer smtp_client_timer(const struct smtp_client *c);

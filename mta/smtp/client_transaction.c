@@ -122,17 +122,22 @@ static bool is_last_command(const struct smtp_client *c, const struct smtp_trans
     return !c->needs_rset && t->mail_was_sent && t->rcpts_sent == t->rcpt_end;
 }
 
-/*
- * The whole envelope as one group, as far as there is room; or one command at a time.  An announced
- * chunk must follow its BDAT at once, so what is in front of a body waits for the one before it.
- */
+/* An announced chunk must follow its BDAT at once, so that waits for the body before it; and a
+ * large one for those who are to get it. */
+static bool holds_chunk_back(const struct smtp_client *c, const struct smtp_transaction *t)
+{
+    bool is_large = t->job->size_bytes > SMTP_CHUNK_AHEAD_BYTES;
+    return t->is_chunked && is_last_command(c, t) &&
+           (c->body.state != SMTP_BODY_NONE || (is_large && t->rcpts_replied < t->rcpt_end));
+}
+
+/* The whole envelope as one group, as far as there is room; or one command at a time. */
 void client_pump_envelope(struct smtp_client *c)
 {
     bool is_pipelined          = (c->offered & SMTP_EXT_PIPELINING) != 0;
     struct smtp_transaction *t = client_newest(c);
     while (t->step == SMTP_STEP_ENVELOPE && !is_void(t) && (is_pipelined || c->owed_count == 0) &&
-           client_has_room(c) &&
-           !(t->is_chunked && c->body.state != SMTP_BODY_NONE && is_last_command(c, t)))
+           client_has_room(c) && !holds_chunk_back(c, t))
         next_envelope_command(c, t);
     if (t->step == SMTP_STEP_ENVELOPE && is_void(t) && c->owed_count == 0)
         client_enter(c, finish(c, false));

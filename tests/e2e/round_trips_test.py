@@ -166,12 +166,15 @@ class Talk:
         raise Hangup
 
 
-def run(sink, messages, site="", per_connection=1000, seconds=60, size=2000):
+def rig_for(sink, site="bdat: false", per_connection=1000):
+    return Rig(config="routes: [{domain: '*', to: 'smtp://127.0.0.1:%d'}]\n"
+               "sites: {default: {connections: 1, idle: 1s, rate: none, messages_per_connection: %d, %s}}\n"
+               "retry: {intervals: [2s], expire: 1h, jitter: 0%%, in_doubt: 1s}" % (sink.port, per_connection, site))
+
+
+def run(sink, messages, site="bdat: false", per_connection=1000, seconds=60, size=2000):
     """So many messages, which wait until all are there; gives the rig to look at."""
-    config = ("routes: [{domain: '*', to: 'smtp://127.0.0.1:%d'}]\n"
-              "sites: {default: {connections: 1, idle: 1s, rate: none, messages_per_connection: %d%s}}\n"
-              "retry: {intervals: [2s], expire: 1h, jitter: 0%%, in_doubt: 1s}" % (sink.port, per_connection, site))
-    rig = Rig(config=config)
+    rig = rig_for(sink, site, per_connection)
     try:
         rcpts = ["user%d@a.example" % n for n in range(messages)]
         with rig.smtp() as s:
@@ -205,9 +208,40 @@ def test_one_round_trip_with_data():
         no_attempt_was_in_vain(rig)
 
 
+def test_one_round_trip_with_bdat():
+    sink = Sink()
+    with run(sink, 200, "bdat: true") as rig:
+        trips = sink.turns / (sink.messages - 1)
+        writes = rig.status()["writes"] / sink.messages
+        print("  %.3f round trips, %.3f writes a message" % (trips, writes))
+        expect(sink.chunks == 200, "%d chunks" % sink.chunks)
+        expect(trips <= 1.01 and writes <= 1.1, "%.3f round trips, %.3f writes a message" % (trips, writes))
+        no_attempt_was_in_vain(rig)
+
+
+def one_by_one(site):
+    """Each message comes when the one before is done, to a connection that rests.  What it costs."""
+    sink = Sink()
+    sink.open.set()
+    with rig_for(sink, site) as rig, rig.smtp() as s:
+        for n in range(10):
+            s.sendmail("list@lists.test", ["user%d@a.example" % n], "Subject: x\r\n\r\nHello.\r\n")
+            wait_for(lambda: len(rig.events("delivered")) == n + 1, "the message to be delivered")
+        expect(rig.status()["dials"] == 1, rig.status())
+    sink.close()
+    return sink.turns / (sink.messages - 1)
+
+
+def test_one_round_trip_on_a_connection_that_rested():
+    """With BDAT, which is used where it is offered: DATA has to wait for 354, and there is no body it could ride behind."""
+    trips = {site: one_by_one(site) for site in ("bdat: true", "bdat: false")}
+    print("  %(bdat: true).3f round trips a message, %(bdat: false).3f with DATA" % trips)
+    expect(trips == {"bdat: true": 1, "bdat: false": 2}, trips)
+
+
 def test_less_than_one_with_a_bdat_window():
     sink = Sink()
-    with run(sink, 200, ", bdat: true, bdat_window: 4") as rig:
+    with run(sink, 200, "bdat_window: 4") as rig:
         trips = sink.turns / (sink.messages - 1)
         print("  %.3f round trips, %.3f writes a message" % (trips, rig.status()["writes"] / sink.messages))
         expect(sink.chunks == 200, "%d chunks" % sink.chunks)
@@ -217,7 +251,7 @@ def test_less_than_one_with_a_bdat_window():
 
 def test_the_kill_switch():
     sink = Sink()
-    with run(sink, 20, ", pipeline_messages: false") as rig:
+    with run(sink, 20, "bdat: false, pipeline_messages: false") as rig:
         expect(sink.turns / (sink.messages - 1) >= 1.9, "still %d turns for %d messages" % (sink.turns, sink.messages))
         no_attempt_was_in_vain(rig)
 
@@ -240,7 +274,7 @@ def test_a_host_that_closes_after_each_message():
 
 def test_a_proxy_that_lacks_the_bdat_it_offers():
     sink = Sink(manner="lacks BDAT")
-    with run(sink, 10, ", bdat: true") as rig:
+    with run(sink, 10, "bdat: true") as rig:
         no_attempt_was_in_vain(rig)
         expect(sink.chunks == 0 and rig.status()["stumbles"] == 1, rig.status())
 

@@ -199,6 +199,35 @@ static void the_timer_follows_the_dialogue(void **state)
     assert_int_equal(smtp_client_timer(&c), SMTP_TIMER_END_OF_DATA);
 }
 
+/* It may have arrived, so it is not given up before a body that was announced by DATA would be. */
+static void a_chunk_is_waited_for_like_any_body(void **state)
+{
+    static struct smtp_client c;
+    static const struct span chunk   = SPAN("hi\r\n");
+    struct smtp_client_config config = {.helo = "me.example", .chunk_window = 1};
+    struct envelope_rcpt rcpt        = {"a@x.example", "", 0};
+    struct smtp_job job              = {
+                     .envelope = {.sender = "", .envid = ""},
+                       .rcpts = &rcpt, .rcpt_count = 1, .size_bytes = 4
+    };
+    (void)state;
+    smtp_client_init(&c, &config);
+    smtp_client_feed(&c, span_of("220 x\r\n"));
+    smtp_client_wrote(&c, smtp_output_first(&c).len);
+    smtp_client_feed(&c, span_of("250-x\r\n250-CHUNKING\r\n250 PIPELINING\r\n"));
+    smtp_client_send(&c, &job);
+    assert_false(smtp_client_awaits_chunk(&c));
+    smtp_client_body(&c, &chunk, 1, true);
+    smtp_client_wrote(&c, strlen("MAIL FROM:<>\r\nRCPT TO:<a@x.example>\r\nBDAT 4 LAST\r\nhi\r\n"));
+    assert_true(smtp_client_awaits_chunk(&c));
+    assert_int_equal(smtp_client_timer(&c), SMTP_TIMER_COMMAND);
+    smtp_client_feed(&c, span_of("250 x\r\n250 x\r\n"));
+    assert_int_equal(smtp_client_timer(&c), SMTP_TIMER_END_OF_DATA);
+    assert_true(smtp_client_awaits_chunk(&c));
+    smtp_client_feed(&c, span_of("250 x\r\n"));
+    assert_false(smtp_client_awaits_chunk(&c));
+}
+
 /* RFC 2920 3.1: the content first, then MAIL, RCPT, and DATA last, as one group. */
 static void a_body_and_the_next_envelope_are_one_group(void **state)
 {
@@ -287,6 +316,7 @@ int main(void)
         cmocka_unit_test(a_full_envelope_drains),
         cmocka_unit_test(a_result_carries_the_text_of_its_reply),
         cmocka_unit_test(the_timer_follows_the_dialogue),
+        cmocka_unit_test(a_chunk_is_waited_for_like_any_body),
         cmocka_unit_test(a_body_and_the_next_envelope_are_one_group),
         cmocka_unit_test(credentials_that_are_too_long_are_no_fault),
         cmocka_unit_test(a_long_credential_waits_for_the_challenge),
