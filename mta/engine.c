@@ -443,6 +443,7 @@ static bool open_control(struct engine *e, struct buf *error)
         .shard_count     = e->shard_count,
         .config          = e->settings->config,
         .long_turns      = &e->long_turns,
+        .tokens          = &e->tokens,
         .started_wall_ms = loop_wall_ms(e->loop),
     };
     e->control = control_open(&world, e->settings->config->control, error);
@@ -468,7 +469,7 @@ static bool open_parts(struct engine *e, struct rng *seeds, struct buf *error)
         return false;
     e->intake = intake_new(e->spool, e->queue, &e->log, &s->intake);
     note_ids(e);
-    e->reports = reports_new(e->queue, e->intake, &e->log, &s->reports);
+    e->reports = reports_new(e->queue, e->intake, &e->log, &s->reports, &e->tokens);
     e->receive = receive_open(e->loop, e->intake, &e->log, &s->receive);
     return receive_set_settings(e->receive, &s->receive, error) == OK &&
            open_shards(e, seeds, error) && open_control(e, error) && open_listeners(e, error);
@@ -489,6 +490,18 @@ static void log_started(struct engine *e)
     event_end(&e->log);
 }
 
+void engine_complete_settings(struct engine *e, struct settings *settings)
+{
+    settings->receive.sink = settings->reports.sink = e->sink;
+}
+
+void engine_use_tokens(struct engine *e)
+{
+    const unsigned char *key = e->settings->config->deliver.token_key;
+    tokens_free(e->tokens);
+    e->tokens = key == NULL ? NULL : tokens_new(key);
+}
+
 struct engine *engine_open(const struct engine_options *options, struct buf *error)
 {
     struct rng seeds;
@@ -501,8 +514,10 @@ struct engine *engine_open(const struct engine_options *options, struct buf *err
     if (count == 0)
         count = cores < 8 ? cores : 8;
     must(count > 0 && count <= ENGINE_SHARDS_MAX);
-    e->settings               = settings_new((struct config *)options->config, count);
-    e->settings->receive.sink = e->sink = options->sink;
+    e->settings = settings_new((struct config *)options->config, count);
+    e->sink     = options->sink;
+    engine_complete_settings(e, e->settings);
+    engine_use_tokens(e);
     local_init(&e->local, options->taker);
     if (options->segment_bytes > 0)
         e->settings->spool.segment_bytes = options->segment_bytes;
@@ -583,6 +598,7 @@ void engine_close(struct engine *e)
     loop_close(e->loop);
     flush_log(e);
     event_log_release(&e->log);
+    tokens_free(e->tokens);
     free_settings(e);
     mem_free(e);
 }

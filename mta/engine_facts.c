@@ -4,6 +4,7 @@
 #include "mta/base/fault.h"
 #include "mta/engine_inside.h"
 #include "mta/mail/msgid.h"
+#include "mta/mail/sender.h"
 
 static const enum event event_of[OUTCOME_COUNT] = {
     [OUTCOME_DELIVERED]  = EVENT_DELIVERED,
@@ -16,11 +17,25 @@ static const enum event event_of[OUTCOME_COUNT] = {
     [OUTCOME_RELEASED]   = EVENT_RELEASED,
 };
 
-static void log_message(struct engine *e, const struct message *m)
+/* The return path that this recipient's mail has. */
+static void log_sender(struct engine *e, const struct message *m, const struct recipient *r)
+{
+    struct envelope_rcpt rcpt = recipient_envelope(r);
+    struct buf sender         = {0};
+    (void)sender_write(&m->envelope, &rcpt, e->tokens, &sender);
+    event_text(&e->log, "from", buf_span(&sender));
+    buf_release(&sender);
+}
+
+static void log_message(struct engine *e, const struct queue_fact *fact)
 {
     char id[MSGID_TEXT_BYTES];
+    const struct message *m = fact->message;
     event_text(&e->log, "id", span_of(msgid_text(m->id, id)));
-    event_text(&e->log, "from", span_of(m->envelope.sender));
+    if (envelope_is_individual(&m->envelope))
+        log_sender(e, m, fact->rcpt);
+    else
+        event_text(&e->log, "from", span_of(m->envelope.sender));
     event_text(&e->log, "flow", span_of(m->flow_name));
 }
 
@@ -38,7 +53,7 @@ static void log_attempt(struct engine *e, const struct attempt *attempt)
 static void log_rcpt(struct engine *e, enum event event, const struct queue_fact *fact)
 {
     event_begin(&e->log, event, e->wall_ms);
-    log_message(e, fact->message);
+    log_message(e, fact);
     event_text(&e->log, "to", span_of(fact->rcpt->address));
     event_text(&e->log, "site", span_of(fact->site));
     event_text(&e->log, "operator", span_of(fact->operator_name));

@@ -6,6 +6,7 @@
 #include "mta/deliver/shard.h"
 #include "mta/engine.h"
 #include "mta/local.h"
+#include "mta/mail/token.h"
 #include "mta/settings.h"
 #include "mta/sys/loop.h"
 #include "mta/sys/mailbox.h"
@@ -48,6 +49,7 @@ struct engine {
     struct control *control;
     struct local local;
     const struct sink *sink;
+    struct tokens *tokens; /* NULL: no lists */
 
     struct mailbox *home, *orders_home;
     struct engine_shard shards[ENGINE_SHARDS_MAX];
@@ -63,6 +65,10 @@ struct engine {
     bool has_recovered;
     int exit_code;
 };
+
+/* engine.c: what the settings need beside the configuration. */
+void engine_complete_settings(struct engine *engine, struct settings *settings);
+void engine_use_tokens(struct engine *engine);
 
 /* engine_facts.c: writes what the queue says into spool, log and reports until it says no more. */
 void engine_take_facts(struct engine *engine);

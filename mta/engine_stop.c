@@ -103,6 +103,7 @@ static void use_settings(struct engine *e, struct settings *fresh)
     e->settings   = fresh;
     e->log.format = fresh->config->log_format;
     e->log.level  = fresh->config->log_level;
+    engine_use_tokens(e);
     queue_set_policy(e->queue, &fresh->policy, e->now_ms);
     router_set_settings(e->router, &fresh->router);
     intake_set_settings(e->intake, &fresh->intake);
@@ -135,8 +136,8 @@ static bool reload(struct engine *e, struct buf *said)
     config_restart_keys(e->settings->config, fresh, &restart);
     keep_fixed(fresh, e->settings->config);
     struct settings *settings = settings_new(fresh, e->shard_count);
-    settings->receive.sink    = e->sink;
-    bool is_good              = receive_set_settings(e->receive, &settings->receive, said) == OK;
+    engine_complete_settings(e, settings);
+    bool is_good = receive_set_settings(e->receive, &settings->receive, said) == OK;
     if (is_good) {
         use_settings(e, settings);
         log_reload(e, &restart);

@@ -253,9 +253,14 @@ static uint64_t turn_client(struct control_client *client, const struct moment *
     return client->active_ms + CONTROL_IDLE_MS;
 }
 
+static struct tokens *tokens_of(const struct control *c)
+{
+    return c->world.tokens == NULL ? NULL : *c->world.tokens;
+}
+
 uint64_t control_turn(struct control *c, uint64_t now_ms, uint64_t wall_ms)
 {
-    struct moment at = {.now_ms = now_ms, .wall_ms = wall_ms};
+    struct moment at = {.now_ms = now_ms, .wall_ms = wall_ms, .tokens = tokens_of(c)};
     uint64_t next    = LOOP_NEVER;
     struct list *node, *following;
     for (node = list_first(&c->clients); node != NULL; node = following) {

@@ -18,6 +18,7 @@ struct queue;
 struct receive;
 struct shard;
 struct spool;
+struct tokens;
 
 /* Turns of the engine that kept everybody waiting; see docs/man/mailraced.8. */
 enum { LONG_TURN_MS = 100 };
@@ -38,6 +39,7 @@ struct control_world {
     unsigned shard_count;
     const struct config *config;
     const struct long_turns *long_turns;
+    struct tokens *const *tokens; /* the engine's, which change with the settings; NULL: none */
     uint64_t started_wall_ms;
 };
 

@@ -3,6 +3,7 @@
 #include "mta/mail/escape.h"
 #include "mta/mail/fields.h"
 #include "mta/mail/msgid.h"
+#include "mta/mail/sender.h"
 
 enum {
     REPLY_BYTES_MAX = 60,
@@ -69,11 +70,20 @@ static const struct attempt *last_of(const struct queue_row *row)
     return row->rcpt->last == NULL ? NULL : &row->rcpt->last->attempt;
 }
 
+static void put_sender(const struct queue_row *row, const struct moment *at, struct buf *into)
+{
+    struct envelope_rcpt rcpt = recipient_envelope(row->rcpt);
+    struct buf sender         = {0};
+    (void)sender_write(&row->message->envelope, &rcpt, at->tokens, &sender);
+    field_text(into, "from", buf_text(&sender));
+    buf_release(&sender);
+}
+
 static void put_rcpt(const struct queue_row *row, const struct moment *at, struct buf *into)
 {
     buf_put_byte(into, '{');
     field_id(into, "id", row->message->id);
-    field_text(into, "from", row->message->envelope.sender);
+    put_sender(row, at, into);
     field_text(into, "to", row->rcpt->address);
     field_text(into, "site", row->site);
     field_text(into, "status", row->status);

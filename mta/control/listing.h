@@ -7,9 +7,12 @@
 #pragma once
 #include "mta/queue/queue.h"
 
-/* When "now" is, on both clocks. */
+struct tokens;
+
+/* When "now" is, on both clocks; and what makes return paths (mta/mail/sender.h). */
 struct moment {
     uint64_t now_ms, wall_ms;
+    struct tokens *tokens;
 };
 
 void listing_rcpt_json(const struct queue_row *row, const struct moment *at, struct buf *into);

@@ -11,7 +11,7 @@
 struct shard_sum {
     uint64_t sessions, idle;
     uint64_t dials, dial_failures, reuses, tls_handshakes, tls_resumed, tls_failures,
-        plain_fallbacks, writes, moves, stumbles;
+        plain_fallbacks, writes, moves, stumbles, kept_senders;
 };
 
 struct facts {
@@ -39,6 +39,7 @@ static void add_shard(struct shard_sum *sum, const struct shard_stats *stats)
     sum->writes += atomic_load(&stats->writes);
     sum->moves += atomic_load(&stats->moves);
     sum->stumbles += atomic_load(&stats->stumbles);
+    sum->kept_senders += atomic_load(&stats->kept_senders);
 }
 
 static void gather(const struct control_world *world, uint64_t wall_ms, struct facts *f)
@@ -116,6 +117,7 @@ static void put_wire(const struct facts *f, struct buf *into)
     field_number(into, "writes", f->shards.writes);
     field_number(into, "moves", f->shards.moves);
     field_number(into, "stumbles", f->shards.stumbles);
+    field_number(into, "kept_senders", f->shards.kept_senders);
 }
 
 void overview_json(const struct control_world *world, uint64_t wall_ms, struct buf *into)
@@ -179,6 +181,10 @@ void overview_text(const struct control_world *world, uint64_t wall_ms, struct b
     buf_printf(into, "wire      %llu sessions out, %llu more idle; %zu clients in\n",
                (unsigned long long)(f.shards.sessions - f.shards.idle),
                (unsigned long long)f.shards.idle, f.receive.connections);
+    if (f.shards.kept_senders > 0)
+        buf_printf(into,
+                   "senders   %llu times no return path of the recipient's own could be made\n",
+                   (unsigned long long)f.shards.kept_senders);
     say_spool(&f, into);
     buf_printf(into, "memory    about %s for the queue\n", words_size(f.queue.memory_bytes, words));
     if (f.long_turns.count > 0)

@@ -9,6 +9,7 @@
 #include "mta/base/mem.h"
 #include "mta/mail/dsn.h"
 #include "mta/mail/msgid.h"
+#include "mta/mail/sender.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@ struct reports {
     struct intake *intake;
     struct event_log *log;
     const struct reports_settings *settings;
+    struct tokens *const *tokens;
     struct list pending; /* struct report */
     uint64_t made;
 };
@@ -27,15 +29,17 @@ struct report {
     struct list link;
     uint64_t id; /* of the message reported on */
     enum dsn_action action;
+    struct buf to; /* the return path of all its recipients */
     size_t count;
     uint32_t rcpts[REPORT_RCPTS_MAX];
 };
 
 struct reports *reports_new(struct queue *queue, struct intake *intake, struct event_log *log,
-                            const struct reports_settings *settings)
+                            const struct reports_settings *settings, struct tokens *const *tokens)
 {
     struct reports *reports = mem_new(sizeof *reports);
-    *reports = (struct reports){.queue = queue, .intake = intake, .log = log, .settings = settings};
+    *reports                = (struct reports){
+                       .queue = queue, .intake = intake, .log = log, .settings = settings, .tokens = tokens};
     list_init(&reports->pending);
     return reports;
 }
@@ -43,6 +47,7 @@ struct reports *reports_new(struct queue *queue, struct intake *intake, struct e
 static void report_free(struct report *report)
 {
     list_remove(&report->link);
+    buf_release(&report->to);
     report->kind = 0;
     mem_free(report);
 }
@@ -121,8 +126,8 @@ static bool returns_full(const struct reports *reports, const struct message *m,
            m->content_bytes <= reports->settings->bytes_max;
 }
 
-static void write_report(struct reports *reports, const struct message *m,
-                         const struct report *report, uint64_t wall_ms, struct buf *into)
+static void write_report(struct reports *reports, const struct message *m, struct report *report,
+                         uint64_t wall_ms, struct buf *into)
 {
     char queue_id[MSGID_TEXT_BYTES], message_id[512];
     struct buf original   = {0};
@@ -136,7 +141,7 @@ static void write_report(struct reports *reports, const struct message *m,
                    reports->settings->hostname);
     struct dsn dsn = {
         .reporting_mta       = reports->settings->hostname,
-        .to                  = m->envelope.sender,
+        .to                  = buf_text(&report->to),
         .message_id          = message_id,
         .original_message_id = m->message_id,
         .queue_id            = queue_id,
@@ -155,14 +160,14 @@ static void write_report(struct reports *reports, const struct message *m,
 
 /* --- on its way --- */
 
-static void log_report(struct reports *reports, const struct message *m,
-                       const struct report *report, uint64_t wall_ms)
+static void log_report(struct reports *reports, const struct message *m, struct report *report,
+                       uint64_t wall_ms)
 {
     static const char *const classes[] = {"failed", "delayed", "delivered", "relayed"};
     char id[MSGID_TEXT_BYTES];
     event_begin(reports->log, EVENT_REPORTED, wall_ms);
     event_text(reports->log, "id", span_of(msgid_text(m->id, id)));
-    event_text(reports->log, "to", span_of(m->envelope.sender));
+    event_text(reports->log, "to", buf_span(&report->to));
     event_text(reports->log, "class", span_of(classes[report->action]));
     event_number(reports->log, "rcpts", report->count);
     event_end(reports->log);
@@ -177,13 +182,29 @@ static void end_recipients(struct intake_mail *mail, const struct report *report
     mem_free(ends);
 }
 
+/* A list of ours may be the sender: its bounce address takes the report. */
+static bool is_local(const struct reports *reports, struct report *report)
+{
+    const struct sink *sink   = reports->settings->sink;
+    struct sink_answer answer = {0};
+    struct address address;
+    if (sink == NULL || address_parse(buf_span(&report->to), true, &address) != NULL)
+        return false;
+    struct sink_query query = {
+        .rcpt = &address, .sender = "", .role = RECEIVE_RELAY, .user = "", .is_trusted = true};
+    return sink->ask(sink->owner, &query, &answer) == SINK_TAKE;
+}
+
 /* Hands the report to the intake; it answers through reports_on_done().  false: the intake does not
  * take it now. */
 static bool submit(struct reports *reports, const struct message *m, struct report *report,
                    uint64_t wall_ms)
 {
     struct envelope envelope = {.sender = "", .envid = "", .needs_utf8 = m->envelope.needs_utf8};
-    struct envelope_rcpt to  = {.address = m->envelope.sender, .orcpt = "", .notify = NOTIFY_NEVER};
+    struct envelope_rcpt to  = {.address  = buf_text(&report->to),
+                                .orcpt    = "",
+                                .notify   = NOTIFY_NEVER,
+                                .is_local = is_local(reports, report)};
     struct intake_mail *mail = intake_open(reports->intake, &envelope);
     struct buf text          = {0};
     intake_rcpt(mail, &to);
@@ -219,15 +240,32 @@ static bool is_told_by(const struct recipient *rcpt, enum dsn_action action)
     return false;
 }
 
+/* To whom it goes: who has a return path of its own is told of alone. */
+static void address_report(struct reports *reports, const struct message *m, struct report *report)
+{
+    struct envelope_rcpt first = recipient_envelope(message_rcpt(m, report->rcpts[0]));
+    (void)sender_write(&m->envelope, &first, *reports->tokens, &report->to);
+    if (report->to.len == 0) /* its holes cannot be filled: somebody must hear of it */
+        buf_printf(&report->to, "postmaster@%s", reports->settings->hostname);
+}
+
+static void gather(const struct message *m, struct report *report, uint32_t *at)
+{
+    size_t most = envelope_is_individual(&m->envelope) ? 1 : REPORT_RCPTS_MAX;
+    for (; *at < m->rcpt_count && report->count < most; ++*at)
+        if (is_told_by(message_rcpt(m, *at), report->action))
+            report->rcpts[report->count++] = *at;
+}
+
 /* Makes one report of the class, of the recipients from *at on; false when there are none left. */
 static bool make_one(struct reports *reports, struct message *m, enum dsn_action action,
                      uint32_t *at, uint64_t now_ms, uint64_t wall_ms)
 {
     struct report *report = mem_new(sizeof *report);
     *report               = (struct report){.kind = REPORTS_KIND, .id = m->id, .action = action};
-    for (; *at < m->rcpt_count && report->count < REPORT_RCPTS_MAX; ++*at)
-        if (is_told_by(message_rcpt(m, *at), action))
-            report->rcpts[report->count++] = *at;
+    gather(m, report, at);
+    if (report->count > 0)
+        address_report(reports, m, report);
     bool is_made = report->count > 0 && submit(reports, m, report, wall_ms);
     if (is_made) {
         list_push(&reports->pending, &report->link);
@@ -235,7 +273,7 @@ static bool make_one(struct reports *reports, struct message *m, enum dsn_action
     }
     if (report->count > 0 && action != DSN_DELAYED)
         queue_report_failed(reports->queue, m, now_ms);
-    mem_free(report);
+    report_free(report);
     return false;
 }
 

@@ -6,19 +6,23 @@
  */
 #pragma once
 #include "mta/receive/intake.h"
+#include "mta/receive/sink.h"
 
 struct reports;
+struct tokens;
 
 enum { REPORTS_KIND = 0x4e904707, REPORT_RCPTS_MAX = 500 };
 
 struct reports_settings {
     const char *hostname;
-    bool full_allowed;  /* RET=FULL is honoured */
-    uint64_t bytes_max; /* larger messages come back as headers only */
+    bool full_allowed;       /* RET=FULL is honoured */
+    uint64_t bytes_max;      /* larger messages come back as headers only */
+    const struct sink *sink; /* senders may be among ourselves; NULL: none is */
 };
 
+/* 'tokens': the engine's, which change with the settings. */
 struct reports *reports_new(struct queue *queue, struct intake *intake, struct event_log *log,
-                            const struct reports_settings *settings);
+                            const struct reports_settings *settings, struct tokens *const *tokens);
 void reports_free(struct reports *reports);
 void reports_set_settings(struct reports *reports, const struct reports_settings *settings);
 

@@ -4,6 +4,7 @@
 #include "mta/mail/escape.h"
 #include "mta/mail/fields.h"
 #include "mta/mail/msgid.h"
+#include "mta/mail/sender.h"
 #include <string.h>
 
 enum { TEXT_BYTES_MAX = 400 };
@@ -93,6 +94,19 @@ static void put_reply(const struct attempt *last, struct buf *into)
     buf_put_byte(into, '\n');
 }
 
+/* Where it is not the message's. */
+static void put_sender(const struct queue_row *row, const struct moment *at, struct buf *into)
+{
+    struct envelope_rcpt rcpt = recipient_envelope(row->rcpt);
+    struct buf sender         = {0};
+    if (sender_write(&row->message->envelope, &rcpt, at->tokens, &sender) == SENDER_MADE) {
+        buf_put_text(into, "    from ");
+        put_text(into, buf_text(&sender));
+        buf_put_byte(into, '\n');
+    }
+    buf_release(&sender);
+}
+
 void story_rcpt(const struct queue_row *row, const struct moment *at, struct buf *into)
 {
     char words[WORDS_BYTES], date[DATE_TEXT_BYTES];
@@ -106,7 +120,9 @@ void story_rcpt(const struct queue_row *row, const struct moment *at, struct buf
         buf_put_text(into, "\n    site ");
         put_text(into, row->site);
     }
-    buf_printf(into, "\n    tries: %u\n", row->rcpt->attempts);
+    buf_put_byte(into, '\n');
+    put_sender(row, at, into);
+    buf_printf(into, "    tries: %u\n", row->rcpt->attempts);
     if (row->rcpt->last != NULL)
         put_reply(&row->rcpt->last->attempt, into);
 }

@@ -18,20 +18,9 @@ struct filling {
     struct buf url;
 };
 
-static uint64_t member_of(const struct merge_values *values)
-{
-    struct buf text = {0};
-    uint64_t member = 0;
-    if (merge_value(values, span_of("id"), &text) &&
-        !span_to_number(buf_span(&text), (UINT64_C(1) << TOKEN_MEMBER_BITS) - 1, &member))
-        member = 0;
-    buf_release(&text);
-    return member;
-}
-
 static void add_tokens(struct filling *f, struct shard *shard, uint32_t list_id)
 {
-    const struct token_subject subject = {list_id, member_of(&f->values)};
+    const struct token_subject subject = {list_id, merge_member(&f->values)};
     token_make(shard->tokens, TOKEN_BOUNCE, &subject, f->bounce);
     token_make(shard->tokens, TOKEN_LEAVE, &subject, f->leave);
     buf_put_text(&f->url, shard->settings->unsubscribe_url);
@@ -57,14 +46,6 @@ static void filling_open(struct filling *f, struct shard *shard, const struct jo
 static void filling_close(struct filling *f)
 {
     buf_release(&f->url);
-}
-
-void letter_fill(struct shard *shard, const struct job *job, struct span pattern, struct buf *into)
-{
-    struct filling f;
-    filling_open(&f, shard, job);
-    merge_text(pattern, &f.values, into);
-    filling_close(&f);
 }
 
 /* --- seals --- */

@@ -38,6 +38,3 @@ void letter_release(struct letter *letter);
  * BAD_INPUT in *status: as in render.h. */
 bool letter_take_front(struct letter *letter, size_t max, bool is_chunk, struct buf *into,
                        bool *is_last, enum status *status);
-
-/* Fills the holes of a text, like the return path, for the only recipient of a job. */
-void letter_fill(struct shard *shard, const struct job *job, struct span pattern, struct buf *into);

@@ -86,6 +86,7 @@ void session_free(struct session *s)
     list_remove(&s->grave);
     for (size_t i = 0; i < SMTP_FLIGHT_MAX; i++) {
         letter_release(&s->carried[i].letter);
+        buf_release(&s->carried[i].sender);
         mem_free(s->carried[i].rcpts);
     }
     s->kind = 0;

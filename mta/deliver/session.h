@@ -51,6 +51,7 @@ struct carried {
     struct smtp_job smtp;
     struct envelope_rcpt *rcpts; /* kept for the next one */
     size_t rcpt_cap;
+    struct buf sender; /* the return path of an individual message; its memory is kept */
     struct letter letter;
     enum status letter_status; /* not OK: it cannot be sent */
     struct render render;

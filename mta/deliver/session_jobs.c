@@ -9,6 +9,7 @@
 #include "mta/deliver/pool.h"
 #include "mta/deliver/session_inside.h"
 #include "mta/deliver/settle.h"
+#include "mta/mail/sender.h"
 
 enum { SESSION_DIALS_MAX = 3, SESSION_EXIM_MESSAGES = 10, SESSION_MESSAGES = 100 };
 
@@ -16,6 +17,19 @@ static struct carried *oldest(struct session *s)
 {
     must(s->carried_count > 0);
     return &s->carried[s->carried_head];
+}
+
+/* The recipient's own. */
+static void make_sender(struct session *s, struct carried *c)
+{
+    const struct envelope *e = c->job->envelope;
+    if (!envelope_is_individual(e))
+        return;
+    must(c->job->rcpt_count == 1);
+    buf_clear(&c->sender);
+    if (sender_write(e, &c->rcpts[0], s->shard->tokens, &c->sender) == SENDER_KEPT)
+        atomic_fetch_add(&s->shard->stats.kept_senders, 1);
+    c->smtp.envelope.sender = buf_text(&c->sender);
 }
 
 void session_send_job(struct session *s)
@@ -41,6 +55,7 @@ void session_send_job(struct session *s)
     c->has_body  = false;
     c->is_first  = s->messages == 0;
     c->had_reply = c->may_move = false;
+    make_sender(s, c);
     s->messages++;
     smtp_client_send(&s->smtp, &c->smtp);
 }

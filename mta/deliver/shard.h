@@ -66,6 +66,6 @@ void shard_tell(struct shard *shard, struct shard_order *order);
 struct shard_stats {
     atomic_size_t sessions, idle, jobs;
     atomic_uint_fast64_t dials, dial_failures, reuses, tls_handshakes, tls_resumed, tls_failures,
-        plain_fallbacks, lookups, writes, moves, stumbles;
+        plain_fallbacks, lookups, writes, moves, stumbles, kept_senders;
 };
 const struct shard_stats *shard_stats(const struct shard *shard);

@@ -41,6 +41,8 @@ struct merge_values {
 /* The value of one name, decoded, cut, with controls and bad UTF-8 replaced; false: there is none,
  * or it is empty, and nothing was appended. */
 bool merge_value(const struct merge_values *values, struct span name, struct buf *into);
+/* The list's number for the recipient: 'id' in its data; 0: there is none. */
+uint64_t merge_member(const struct merge_values *values);
 /* One pair for the data of a recipient: "name=value", behind a '&' if something stands there. */
 void merge_put_data(struct buf *into, struct span name, struct span value);
 /* Fills the holes of a plain text, like a return path. */

@@ -2,6 +2,7 @@
 #include "mta/mail/escape.h"
 #include "mta/mail/merge_parts.h"
 #include "mta/mail/mime.h"
+#include "mta/mail/token.h"
 
 enum { WORD_BYTES_MAX = 75, QP_CHUNK_BYTES = 72 };
 
@@ -80,6 +81,17 @@ bool merge_value(const struct merge_values *values, struct span name, struct buf
     escape_text(buf_span(&plain), MERGE_VALUE_BYTES_MAX, into);
     buf_release(&plain);
     return into->len > start;
+}
+
+uint64_t merge_member(const struct merge_values *values)
+{
+    struct buf text = {0};
+    uint64_t member = 0;
+    if (merge_value(values, span_of("id"), &text) &&
+        !span_to_number(buf_span(&text), (UINT64_C(1) << TOKEN_MEMBER_BITS) - 1, &member))
+        member = 0;
+    buf_release(&text);
+    return member;
 }
 
 /* --- forms --- */

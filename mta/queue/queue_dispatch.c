@@ -32,12 +32,17 @@ static struct batch *next_batch(struct queue *q, struct site *s)
     return NULL;
 }
 
+/* So many go in one transaction. */
+static uint32_t full_job(const struct site *s, const struct batch *b)
+{
+    return envelope_is_individual(&b->message->envelope) ? 1 : site_full_transaction(s);
+}
+
 /* A job ahead gains a round trip, a batch that others still join gains a whole transaction. */
 static bool is_worth_waiting(const struct site *s, const struct batch *b)
 {
     const struct message *m = b->message;
-    return s->jobs >= site_window(s) && m->is_open && m->may_linger &&
-           b->count < site_full_transaction(s);
+    return s->jobs >= site_window(s) && m->is_open && m->may_linger && b->count < full_job(s, b);
 }
 
 /* OPEN comes with the batch whose turn it is. */
@@ -271,7 +276,8 @@ static void address_job(struct job *job, struct site *s, struct message *m)
 static struct job *start_job(struct queue *q, struct site *s, struct batch *b)
 {
     uint32_t full  = site_full_transaction(s);
-    uint32_t count = b->count < full ? b->count : full;
+    uint32_t most  = full_job(s, b);
+    uint32_t count = b->count < most ? b->count : most;
     flow_ring_charge(b, count, full);
     settle_lead(b->message->flow, s->is_fresh);
     b = place_split_first(q, b, count);

@@ -74,6 +74,39 @@ static void fifty_thousand_unsorted_recipients_are_gathered(void **state)
     fixture_close(&f);
 }
 
+static void individual_mail_leaves_one_by_one(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start(&f);
+    f.policy.linger_ms = MINUTE_MS;
+    queue_set_policy(f.q, &f.policy, f.now_ms);
+    struct message *m = fixture_users(&f, "a.example", 0, 3);
+    memcpy(m->envelope.verp, "+=", sizeof m->envelope.verp);
+    m->is_open = m->may_linger = true; /* it need not wait for others: they could not ride along */
+    fixture_accept(&f, m);
+    (void)fixture_route(&f);
+    fixture_append(&f, m, "a.example", 3, 1);
+    struct job *job, *jobs[4];
+    size_t count = 0;
+    while (count < 4 && (job = fixture_job(&f)) != NULL) {
+        assert_int_equal(job->rcpt_count, 1);
+        assert_string_equal(job->envelope->verp, "+=");
+        assert_true(job->has_siblings);
+        jobs[count++] = job;
+    }
+    assert_int_equal(count, 2); /* the first window */
+    fixture_end(&f, jobs[0], JOB_UNDECIDED, JOB_SITE_UNKNOWN);
+    fixture_end(&f, jobs[1], JOB_DEFERRED, JOB_SITE_ANSWERED);
+    for (count = 0; (job = fixture_job(&f)) != NULL; count++) {
+        assert_int_equal(job->rcpt_count, 1);
+        fixture_end(&f, job, JOB_DELIVERED, JOB_SITE_ANSWERED);
+    }
+    assert_int_equal(count, 3);
+    assert_int_equal(m->live, 1);
+    fixture_close(&f);
+}
+
 static void a_large_batch_leaves_in_full_transactions(void **state)
 {
     (void)state;
@@ -702,6 +735,7 @@ int main(void)
         cmocka_unit_test(a_delivered_message_is_done_once_and_gone),
         cmocka_unit_test(recipients_are_gathered_by_domain_in_any_order_and_case),
         cmocka_unit_test(fifty_thousand_unsorted_recipients_are_gathered),
+        cmocka_unit_test(individual_mail_leaves_one_by_one),
         cmocka_unit_test(a_large_batch_leaves_in_full_transactions),
         cmocka_unit_test(results_of_one_transaction_are_kept_apart),
         cmocka_unit_test(deferred_recipients_come_back_when_due_and_not_before),
