@@ -88,12 +88,9 @@ static struct message *message_from(const struct spool_recovered *found)
     const struct spool_entry *entry = &found->entry;
     struct message *m               = message_new(entry->id, &entry->envelope);
     message_set_flow(m, span_of(entry->flow));
-    message_set_message_id(m, span_of(entry->message_id));
     m->arrival_wall_ms = entry->arrival_wall_ms;
-    m->expire_wall_ms  = entry->expire_wall_ms;
     m->is_report       = entry->is_report;
     m->content         = found->content;
-    m->content_bytes   = content_bytes(found->content);
     return m;
 }
 
@@ -140,10 +137,11 @@ static uint64_t *add_rcpts(struct engine *e, struct message *m, const struct spo
 static void requeue_first(struct engine *e, const struct spool_recovered *found)
 {
     struct message *m = message_from(found);
-    uint64_t lifetime = m->expire_wall_ms - m->arrival_wall_ms;
+    uint64_t until    = found->entry.expire_wall_ms;
+    uint64_t lifetime = until - found->entry.arrival_wall_ms;
     uint64_t *due_in  = add_rcpts(e, m, found);
     m->is_open        = !found->is_last || found->entry.is_growing;
-    queue_accept(e->queue, m, clipped(m->expire_wall_ms, e->wall_ms, lifetime), due_in, e->now_ms);
+    queue_accept(e->queue, m, clipped(until, e->wall_ms, lifetime), due_in, e->now_ms);
     mem_free(due_in);
 }
 
@@ -216,6 +214,7 @@ static void give_jobs(struct engine *e)
         return;
     while ((job = queue_next_job(e->queue, e->now_ms)) != NULL) {
         must(job->shard < e->shard_count);
+        job->content_bytes = content_bytes(job->content);
         e->jobs_out++;
         if (job->target->is_local)
             local_give(&e->local, job);
@@ -360,9 +359,9 @@ static uint64_t work(struct engine *e, uint64_t now_ms)
     keep_earlier(&next, receive_turn(e->receive, now_ms, e->wall_ms));
     keep_earlier(&next, intake_turn(e->intake, now_ms));
     keep_earlier(&next, control_turn(e->control, now_ms, e->wall_ms));
-    if (recover_some(e))
-        next = now_ms;
     keep_earlier(&next, queue_turn(e->queue, now_ms, e->wall_ms));
+    if (recover_some(e)) /* behind queue_turn(), which tells the queue the time */
+        next = now_ms;
     router_pump(e->router, now_ms);
     engine_take_facts(e);
     give_jobs(e);

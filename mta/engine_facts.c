@@ -36,7 +36,7 @@ static void log_message(struct engine *e, const struct queue_fact *fact)
         log_sender(e, m, fact->rcpt);
     else
         event_text(&e->log, "from", span_of(m->envelope.sender));
-    event_text(&e->log, "flow", span_of(m->flow_name));
+    event_text(&e->log, "flow", span_of(message_flow(m)));
 }
 
 static void log_attempt(struct engine *e, const struct attempt *attempt)
@@ -63,7 +63,7 @@ static void log_rcpt(struct engine *e, enum event event, const struct queue_fact
     event_text(&e->log, "tls", span_of(fact->tls));
     event_number(&e->log, "attempt", fact->rcpt->attempts);
     event_number(&e->log, "delay_ms", fact->delay_ms);
-    event_number(&e->log, "size", fact->message->content_bytes);
+    event_number(&e->log, "size", content_bytes(fact->message->content));
     if (fact->outcome == OUTCOME_DEFERRED)
         event_time(&e->log, "next", e->wall_ms + fact->next_in_ms);
     event_end(&e->log);
@@ -115,7 +115,7 @@ static void take_fact(struct engine *e, const struct queue_fact *fact)
         reports_on_due(e->reports, fact->message, e->now_ms, e->wall_ms);
         break;
     case FACT_DELAY_DUE:
-        reports_on_delay_due(e->reports, fact->message, e->wall_ms);
+        reports_on_delay_due(e->reports, fact->message, e->now_ms, e->wall_ms);
         break;
     case FACT_MESSAGE_DONE:
         content_release(fact->message->content);

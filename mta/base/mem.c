@@ -35,6 +35,11 @@ char *mem_text(const char *text)
     return memcpy(mem_new(bytes), text, bytes);
 }
 
+size_t mem_cost(const void *old)
+{
+    return old == NULL ? 0 : malloc_usable_size((void *)old) + sizeof(size_t);
+}
+
 void mem_give_back(void)
 {
     (void)malloc_trim(0);

@@ -27,5 +27,7 @@ void *mem_new_array(size_t count, size_t bytes);
 void *mem_resize(void *old, size_t bytes);
 void mem_free(void *old);         /* NULL is fine */
 char *mem_text(const char *text); /* a copy; mem_free() it */
+/* What it costs, with what the allocator adds; 0 for NULL. */
+size_t mem_cost(const void *old);
 /* What is free goes back to the system: takes some milliseconds for each 100 MiB. */
 void mem_give_back(void);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "mta/control/listing.h"
+#include "mta/control/original.h"
 #include "mta/mail/escape.h"
 #include "mta/mail/fields.h"
 #include "mta/mail/msgid.h"
@@ -101,10 +102,10 @@ void listing_rcpt_json(const struct queue_row *row, const struct moment *at, str
 void listing_shown_json(const struct queue_row *row, const struct moment *at, struct buf *into)
 {
     put_rcpt(row, at, into);
-    field_number(into, "size", row->message->content_bytes);
+    field_number(into, "size", original_bytes(row->message));
     field_time(into, "arrival", row->message->arrival_wall_ms);
-    field_time(into, "expire", row->message->expire_wall_ms);
-    field_text(into, "flow", row->message->flow_name);
+    field_time(into, "expire", at->wall_ms + message_expires_in_ms(row->message, at->now_ms));
+    field_text(into, "flow", message_flow(row->message));
     buf_put_text(into, "}\n");
 }
 

@@ -7,6 +7,7 @@
 #include "mta/control/reports.h"
 #include "mta/base/fault.h"
 #include "mta/base/mem.h"
+#include "mta/control/original.h"
 #include "mta/mail/dsn.h"
 #include "mta/mail/msgid.h"
 #include "mta/mail/sender.h"
@@ -29,7 +30,8 @@ struct report {
     struct list link;
     uint64_t id; /* of the message reported on */
     enum dsn_action action;
-    struct buf to; /* the return path of all its recipients */
+    struct buf to;            /* the return path of all its recipients */
+    uint64_t expires_wall_ms; /* that message */
     size_t count;
     uint32_t rcpts[REPORT_RCPTS_MAX];
 };
@@ -76,9 +78,10 @@ static bool is_pending(const struct reports *reports, uint64_t id)
 
 /* --- what is told --- */
 
-static void describe(const struct message *m, const struct recipient *rcpt, enum dsn_action action,
+static void describe(const struct recipient *rcpt, const struct report *report,
                      struct dsn_rcpt *row)
 {
+    enum dsn_action action                = report->action;
     static const unsigned char expired[3] = {4, 4, 7};
     const struct attempt *last            = rcpt->last == NULL ? NULL : &rcpt->last->attempt;
     *row                                  = (struct dsn_rcpt){.action     = action,
@@ -96,44 +99,26 @@ static void describe(const struct message *m, const struct recipient *rcpt, enum
     if (last == NULL || last->outcome == OUTCOME_EXPIRED)
         memcpy(row->status, expired, 3);
     if (action == DSN_DELAYED)
-        row->will_retry_until_wall_ms = m->expire_wall_ms;
+        row->will_retry_until_wall_ms = report->expires_wall_ms;
     if (row->status[0] == 0)
         row->status[0] = action == DSN_FAILED ? 5 : action == DSN_DELAYED ? 4 : 2;
-}
-
-/* The message, or its header section only.  Shorter when it cannot be read: a report without it is
- * better than none. */
-static void read_original(const struct reports *reports, const struct message *m, bool full,
-                          struct buf *into)
-{
-    char piece[16384];
-    size_t got     = 0;
-    uint64_t limit = full ? reports->settings->bytes_max : HEADER_BYTES_MAX;
-    while (into->len < limit &&
-           content_read(m->content, into->len, piece, sizeof piece, &got) == OK) {
-        buf_put(into, span_make(piece, got));
-        if (!full && header_section_bytes(buf_span(into)) < into->len)
-            break;
-    }
-    if (!full)
-        into->len = header_section_bytes(buf_span(into));
 }
 
 static bool returns_full(const struct reports *reports, const struct message *m,
                          enum dsn_action action)
 {
     return action == DSN_FAILED && m->envelope.ret == RET_FULL && reports->settings->full_allowed &&
-           m->content_bytes <= reports->settings->bytes_max;
+           original_bytes(m) <= reports->settings->bytes_max;
 }
 
 static void write_report(struct reports *reports, const struct message *m, struct report *report,
                          uint64_t wall_ms, struct buf *into)
 {
-    char queue_id[MSGID_TEXT_BYTES], message_id[512];
+    char queue_id[MSGID_TEXT_BYTES], message_id[512], original_id[ORIGINAL_ID_BYTES];
     struct buf original   = {0};
     struct dsn_rcpt *rows = mem_new_array(report->count, sizeof *rows);
     for (size_t i = 0; i < report->count; i++)
-        describe(m, message_rcpt(m, report->rcpts[i]), report->action, &rows[i]);
+        describe(message_rcpt(m, report->rcpts[i]), report, &rows[i]);
 
     msgid_text(m->id, queue_id);
     (void)snprintf(message_id, sizeof message_id, "%s.%llu.%llu@%s", queue_id,
@@ -143,7 +128,7 @@ static void write_report(struct reports *reports, const struct message *m, struc
         .reporting_mta       = reports->settings->hostname,
         .to                  = buf_text(&report->to),
         .message_id          = message_id,
-        .original_message_id = m->message_id,
+        .original_message_id = original_id,
         .queue_id            = queue_id,
         .envid               = m->envelope.envid,
         .arrival_wall_ms     = m->arrival_wall_ms,
@@ -151,7 +136,11 @@ static void write_report(struct reports *reports, const struct message *m, struc
         .is_utf8             = m->envelope.needs_utf8,
         .return_full         = returns_full(reports, m, report->action),
     };
-    read_original(reports, m, dsn.return_full, &original);
+    if (dsn.return_full)
+        original_read(m, reports->settings->bytes_max, &original);
+    else
+        original_read_header(m, &original);
+    original_message_id(buf_span(&original), original_id);
     dsn.original = buf_span(&original);
     dsn_write(into, &dsn, rows, report->count);
     buf_release(&original);
@@ -262,7 +251,10 @@ static bool make_one(struct reports *reports, struct message *m, enum dsn_action
                      uint32_t *at, uint64_t now_ms, uint64_t wall_ms)
 {
     struct report *report = mem_new(sizeof *report);
-    *report               = (struct report){.kind = REPORTS_KIND, .id = m->id, .action = action};
+    *report               = (struct report){.kind            = REPORTS_KIND,
+                                            .id              = m->id,
+                                            .action          = action,
+                                            .expires_wall_ms = wall_ms + message_expires_in_ms(m, now_ms)};
     gather(m, report, at);
     if (report->count > 0)
         address_report(reports, m, report);
@@ -295,9 +287,10 @@ void reports_on_due(struct reports *reports, struct message *m, uint64_t now_ms,
     make_all(reports, m, DSN_RELAYED, now_ms, wall_ms);
 }
 
-void reports_on_delay_due(struct reports *reports, struct message *m, uint64_t wall_ms)
+void reports_on_delay_due(struct reports *reports, struct message *m, uint64_t now_ms,
+                          uint64_t wall_ms)
 {
-    make_all(reports, m, DSN_DELAYED, 0, wall_ms);
+    make_all(reports, m, DSN_DELAYED, now_ms, wall_ms);
 }
 
 void reports_on_done(struct reports *reports, const struct intake_done *done, uint64_t now_ms,

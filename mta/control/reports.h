@@ -28,7 +28,8 @@ void reports_set_settings(struct reports *reports, const struct reports_settings
 
 /* FACT_REPORT_DUE and FACT_DELAY_DUE. */
 void reports_on_due(struct reports *reports, struct message *m, uint64_t now_ms, uint64_t wall_ms);
-void reports_on_delay_due(struct reports *reports, struct message *m, uint64_t wall_ms);
+void reports_on_delay_due(struct reports *reports, struct message *m, uint64_t now_ms,
+                          uint64_t wall_ms);
 /* The commit of one of our reports has ended; done->owner is ours when its first unsigned is
  * REPORTS_KIND. */
 void reports_on_done(struct reports *reports, const struct intake_done *done, uint64_t now_ms,

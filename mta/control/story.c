@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "mta/control/story.h"
+#include "mta/control/original.h"
 #include "mta/mail/date.h"
 #include "mta/mail/escape.h"
 #include "mta/mail/fields.h"
@@ -31,20 +32,30 @@ static void put_time(struct buf *into, const char *name, uint64_t wall_ms)
 
 /* --- a message --- */
 
+static void put_message_id(struct buf *into, const struct message *m)
+{
+    char message_id[ORIGINAL_ID_BYTES];
+    struct buf header = {0};
+    original_read_header(m, &header);
+    original_message_id(buf_span(&header), message_id);
+    put_line(into, "message-id", message_id);
+    buf_release(&header);
+}
+
 void story_message(const struct message *m, const struct moment *at, struct buf *into)
 {
     char id[MSGID_TEXT_BYTES], words[WORDS_BYTES];
     uint64_t age  = at->wall_ms > m->arrival_wall_ms ? at->wall_ms - m->arrival_wall_ms : 0;
-    uint64_t left = m->expire_wall_ms > at->wall_ms ? m->expire_wall_ms - at->wall_ms : 0;
+    uint64_t left = message_expires_in_ms(m, at->now_ms);
     buf_printf(into, "Message %s%s\n", msgid_text(m->id, id),
                m->is_report ? ", a delivery report of our own" : "");
     put_line(into, "from", m->envelope.sender[0] == '\0' ? "<>" : m->envelope.sender);
-    put_line(into, "flow", m->flow_name);
-    put_line(into, "message-id", m->message_id);
-    put_line(into, "size", words_size(m->content_bytes, words));
+    put_line(into, "flow", message_flow(m));
+    put_message_id(into, m);
+    put_line(into, "size", words_size(original_bytes(m), words));
     put_time(into, "arrived", m->arrival_wall_ms);
     buf_printf(into, " (%s ago)\n", age == 0 ? "0s" : words_duration(age, words));
-    put_time(into, "expires", m->expire_wall_ms);
+    put_time(into, "expires", at->wall_ms + left);
     buf_printf(into, " (%s%s)\n", left == 0 ? "" : "in ", words_duration(left, words));
     buf_printf(into, "  %-10s %u, %u of them not ended\n", "recipients", m->rcpt_count, m->live);
 }

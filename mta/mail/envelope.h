@@ -33,15 +33,15 @@ enum {
 struct envelope {
     const char *sender;
     const char *envid; /* xtext, as it goes into ENVID= */
-    enum envelope_ret ret;
-    bool is_8bit;    /* BODY=8BITMIME was given, or 8-bit bytes were seen */
-    bool needs_utf8; /* envelope or header holds UTF-8: the next hop must offer SMTPUTF8 (RFC
-                        6531 3.4) */
+    uint32_t list_id;  /* whose post it is; 0: of none of our lists */
+    uint8_t ret;       /* enum envelope_ret */
+    uint8_t merge;     /* enum envelope_merge */
+    bool is_8bit;      /* BODY=8BITMIME was given, or 8-bit bytes were seen */
+    bool needs_utf8;   /* envelope or header holds UTF-8: the next hop must offer SMTPUTF8 (RFC
+                          6531 3.4) */
     char verp[ENVELOPE_VERP_BYTES + 1]; /* "" none; else two delimiters (XVERP): the first stands
                                            before the recipient in the sender's local part, the
                                            second for its "@" */
-    enum envelope_merge merge;
-    uint32_t list_id; /* whose post it is; 0: of none of our lists */
 };
 
 struct envelope_rcpt {

@@ -35,6 +35,7 @@ struct flow *flow_new(struct span name, uint64_t id)
 void flow_free(struct flow *f)
 {
     must(f->messages == 0 && f->ready == 0 && f->jobs == 0 && turns_first(&f->line) == NULL);
+    mem_free(f->sender);
     mem_free(f);
 }
 

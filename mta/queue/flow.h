@@ -37,6 +37,7 @@ struct flow {
     struct table_node by_name;
     uint64_t id;         /* never used twice */
     size_t messages;     /* that belong to it; the last one to leave frees it */
+    char *sender;        /* of its first message that has one: most have the same; or NULL */
     struct turns line;   /* sites with its mail that may start a job; fresh: with a new message */
     struct list in_line; /* queue->runnable, while there are any */
     size_t ready;        /* batches, at all sites */

@@ -78,7 +78,7 @@ struct job {
                           own id */
     const struct envelope *envelope;
     void *content;
-    uint64_t content_bytes;
+    uint64_t content_bytes; /* filled in by whoever gives it to a shard */
     uint64_t message_id;
     bool has_siblings; /* the message has other recipients: its content is sent more than once */
     unsigned attempts; /* the fewest tries that any of its recipients has had before */

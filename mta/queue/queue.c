@@ -30,6 +30,17 @@ struct queue *queue_new(const struct queue_policy *policy, uint64_t seed)
     return q;
 }
 
+/* Nothing speaks of it any more. */
+static void release_message(struct queue *q, struct message *m)
+{
+    struct flow *f = m->flow;
+    message_free(m);
+    if (--f->messages > 0)
+        return;
+    table_remove(&q->flows, &f->by_name);
+    flow_free(f);
+}
+
 static void drop_message(struct queue *q, struct message *m)
 {
     struct batch *b;
@@ -39,7 +50,7 @@ static void drop_message(struct queue *q, struct message *m)
             ;
         place_free(q, b);
     }
-    message_free(m);
+    release_message(q, m);
 }
 
 void queue_free(struct queue *q)
@@ -52,9 +63,7 @@ void queue_free(struct queue *q)
     for (size_t at = 0; (m = queue_each_message(q, &at)) != NULL;)
         drop_message(q, m);
     idle_free_all(q);
-    struct table_node *node;
-    for (size_t at = 0; (node = table_each(&q->flows, &at)) != NULL;)
-        mem_free(CONTAINER_OF(node, struct flow, by_name));
+    must(q->flows.count == 0);
     table_release(&q->messages);
     table_release(&q->domains);
     table_release(&q->sites);
@@ -88,6 +97,16 @@ uint64_t queue_wall_ms(const struct queue *q)
 uint64_t queue_next_id(struct queue *q)
 {
     return ++q->last_id;
+}
+
+void queue_count(struct queue *q, const struct message *m)
+{
+    q->message_bytes += message_memory(m);
+}
+
+void queue_uncount(struct queue *q, const struct message *m)
+{
+    q->message_bytes -= message_memory(m);
 }
 
 /* --- messages come in --- */
@@ -163,13 +182,12 @@ void queue_accept(struct queue *q, struct message *m, uint64_t expire_in_ms,
                   const uint64_t *due_in_ms, uint64_t now_ms)
 {
     queue_set_clock(q, now_ms);
-    message_seal(m);
-    m->flow = meet_flow(q, span_of(m->flow_name));
+    message_seal(m, meet_flow(q, span_of(message_flow(m))));
     m->flow->messages++;
     table_insert_id(&q->messages, &m->by_id);
-    q->message_bytes += message_memory(m);
-    m->expire_ms = expire_in_ms > UINT64_MAX - now_ms ? UINT64_MAX : now_ms + expire_in_ms;
-    heap_push(&q->expiries, &m->expiry, m->expire_ms);
+    queue_count(q, m);
+    heap_push(&q->expiries, &m->expiry,
+              expire_in_ms > UINT64_MAX - now_ms ? UINT64_MAX : now_ms + expire_in_ms);
 
     gather_from(q, m, 0, due_in_ms);
     linger_begin(q, m);
@@ -177,9 +195,9 @@ void queue_accept(struct queue *q, struct message *m, uint64_t expire_in_ms,
     q->owing += m->owing;
     q->accepted += m->live - m->owing;
     place_gathered(q, m, 0);
-    end_arm_delay(q, m, expire_in_ms);
+    end_arm_delay(q, m);
     if (m->is_open)
-        list_push(&q->open, &m->in_open);
+        list_push(&q->open, &m->more->in_open);
     end_check(q, m);
 }
 
@@ -221,18 +239,18 @@ void queue_append(struct queue *q, struct message *m, const struct message *join
     uint32_t first = m->rcpt_count;
     must(m->is_open);
     queue_set_clock(q, now_ms);
-    q->message_bytes -= message_memory(m);
+    queue_uncount(q, m);
     for (uint32_t i = 0; i < joins->rcpt_count; i++) {
         struct envelope_rcpt rcpt = recipient_envelope(message_rcpt(joins, i));
         (void)message_add_rcpt(m, &rcpt);
     }
-    q->message_bytes += message_memory(m);
+    queue_count(q, m);
     m->live += joins->rcpt_count;
     q->live += joins->rcpt_count;
     q->accepted += joins->rcpt_count;
     m->may_linger = true;
     if (joins->rcpt_count > 0 && !heap_holds(&q->expiries, &m->expiry))
-        heap_push(&q->expiries, &m->expiry, m->expire_ms); /* those who were there have expired */
+        heap_push(&q->expiries, &m->expiry, m->expiry.key); /* those who were there have expired */
     linger_begin(q, m);
     for (uint32_t i = first; i < m->rcpt_count; i++)
         join(q, m, message_rcpt(m, i));
@@ -242,7 +260,7 @@ void queue_append(struct queue *q, struct message *m, const struct message *join
 void queue_grow(struct queue *q, const struct message *m)
 {
     must(m->is_open);
-    q->message_bytes -= message_memory(m);
+    queue_uncount(q, m);
 }
 
 void queue_restore(struct queue *q, struct message *m, uint32_t first, const uint64_t *due_in_ms,
@@ -251,14 +269,14 @@ void queue_restore(struct queue *q, struct message *m, uint32_t first, const uin
     uint32_t live = m->live, owing = m->owing;
     must(m->is_open && first > 0);
     queue_set_clock(q, now_ms);
-    q->message_bytes += message_memory(m);
+    queue_count(q, m);
     gather_from(q, m, first, due_in_ms);
     q->live += m->live - live;
     q->owing += m->owing - owing;
     q->accepted += (m->live - live) - (m->owing - owing);
     place_gathered(q, m, first);
     if (!heap_holds(&q->expiries, &m->expiry)) /* those who were there have expired */
-        heap_push(&q->expiries, &m->expiry, m->expire_ms);
+        heap_push(&q->expiries, &m->expiry, m->expiry.key);
     end_arm_delay_again(q, m, first);
     end_check(q, m);
 }
@@ -269,7 +287,8 @@ void queue_close_message(struct queue *q, struct message *m, uint64_t now_ms)
     queue_set_clock(q, now_ms);
     m->is_open = false;
     linger_end(q, m);
-    list_remove(&m->in_open);
+    list_remove(&m->more->in_open);
+    end_tidy(q, m);
     end_check(q, m);
 }
 
@@ -328,7 +347,7 @@ static void forget_told(struct queue *q)
     attempt_note_release(told->note);
     dispatch_release_job(q, told->via);
     if (q->finished != NULL)
-        message_free(q->finished);
+        release_message(q, q->finished);
     q->finished = NULL;
     *told       = (struct fact){0};
 }

@@ -258,19 +258,18 @@ static struct job *make_job(struct queue *q, const struct batch *b)
 
 static void address_job(struct job *job, struct site *s, struct message *m)
 {
-    job->message       = m;
-    job->envelope      = &m->envelope;
-    job->content       = m->content;
-    job->content_bytes = m->content_bytes;
-    job->message_id    = m->id;
-    job->has_siblings  = m->rcpt_count > job->rcpt_count;
-    job->site          = s;
-    job->site_id       = s->id;
-    job->shard         = s->shard;
-    job->target        = &s->target;
-    job->limits        = s->run_by->limits;
-    job->window        = s->state == SITE_PROBING ? 1 : site_window(s);
-    job->group_id      = s->run_by->is_shared ? s->run_by->id : s->id;
+    job->message      = m;
+    job->envelope     = &m->envelope;
+    job->content      = m->content;
+    job->message_id   = m->id;
+    job->has_siblings = m->rcpt_count > job->rcpt_count;
+    job->site         = s;
+    job->site_id      = s->id;
+    job->shard        = s->shard;
+    job->target       = &s->target;
+    job->limits       = s->run_by->limits;
+    job->window       = s->state == SITE_PROBING ? 1 : site_window(s);
+    job->group_id     = s->run_by->is_shared ? s->run_by->id : s->id;
 }
 
 static struct job *start_job(struct queue *q, struct site *s, struct batch *b)

@@ -71,26 +71,51 @@ void end_note(struct queue *q, struct message *m, struct recipient *r, const str
 
 /* --- the end of a message --- */
 
+static void stop_clocks(struct queue *q, struct message *m)
+{
+    struct message_more *more = m->more;
+    if (more == NULL)
+        return;
+    heap_remove(&q->reports, &more->report);
+    heap_remove(&q->delays, &more->delay);
+    heap_remove(&q->lingers, &more->linger);
+}
+
+void end_tidy(struct queue *q, struct message *m)
+{
+    const struct message_more *more = m->more;
+    if (more == NULL || heap_holds(&q->reports, &more->report) ||
+        heap_holds(&q->delays, &more->delay) || heap_holds(&q->lingers, &more->linger))
+        return;
+    queue_uncount(q, m);
+    message_tidy(m);
+    queue_count(q, m);
+}
+
+/* With room for its clocks. */
+static struct message_more *add_more(struct queue *q, struct message *m)
+{
+    queue_uncount(q, m);
+    (void)message_add_more(m);
+    queue_count(q, m);
+    return m->more;
+}
+
 static void finish(struct queue *q, struct message *m)
 {
     must(m->live == 0 && m->busy == 0 && m->owing == 0);
     heap_remove(&q->expiries, &m->expiry);
-    heap_remove(&q->reports, &m->report);
-    heap_remove(&q->delays, &m->delay);
-    heap_remove(&q->lingers, &m->linger);
+    stop_clocks(q, m);
     table_remove_id(&q->messages, &m->by_id);
-    q->message_bytes -= message_memory(m);
-    if (--m->flow->messages == 0) {
-        table_remove(&q->flows, &m->flow->by_name);
-        flow_free(m->flow);
-    }
-    m->flow = NULL;
+    queue_uncount(q, m);
     end_add_fact(q, FACT_MESSAGE_DONE, m);
 }
 
 static void give_report(struct queue *q, struct message *m)
 {
-    heap_remove(&q->reports, &m->report);
+    if (m->more != NULL)
+        heap_remove(&q->reports, &m->more->report);
+    end_tidy(q, m);
     m->is_reporting = true;
     end_add_fact(q, FACT_REPORT_DUE, m);
 }
@@ -105,8 +130,8 @@ void end_check(struct queue *q, struct message *m)
         uint32_t moving = m->live - m->owing - m->resting;
         if (moving == 0)
             give_report(q, m);
-        else if (!heap_holds(&q->reports, &m->report))
-            heap_push(&q->reports, &m->report, q->now_ms + QUEUE_REPORT_MS);
+        else if (m->more == NULL || !heap_holds(&q->reports, &m->more->report))
+            heap_push(&q->reports, &add_more(q, m)->report, q->now_ms + QUEUE_REPORT_MS);
     }
 }
 
@@ -114,7 +139,7 @@ void end_report_due(struct queue *q)
 {
     struct heap_node *node;
     while ((node = heap_take(&q->reports, q->now_ms)) != NULL)
-        give_report(q, CONTAINER_OF(node, struct message, report));
+        give_report(q, CONTAINER_OF(node, struct message_more, report)->message);
 }
 
 void queue_reported(struct queue *q, struct message *m, const uint32_t *rcpts, size_t count,
@@ -136,7 +161,7 @@ void queue_report_failed(struct queue *q, struct message *m, uint64_t now_ms)
     queue_set_clock(q, now_ms);
     m->is_reporting = false;
     if (m->owing > 0)
-        heap_set(&q->reports, &m->report, q->now_ms + QUEUE_REPORT_MS);
+        heap_set(&q->reports, &add_more(q, m)->report, q->now_ms + QUEUE_REPORT_MS);
 }
 
 /* --- expiry --- */
@@ -224,36 +249,33 @@ static bool wants_any(const struct message *m, uint32_t first)
 
 /* A recovered message that was late already has been told of, or it was so close that once more
  * would be worse than not at all. */
-void end_arm_delay(struct queue *q, struct message *m, uint64_t expire_in_ms)
+void end_arm_delay(struct queue *q, struct message *m)
 {
     uint64_t after_ms = q->policy.retry.delay_report_ms;
-    uint64_t life_ms  = m->expire_wall_ms > m->arrival_wall_ms
-                            ? m->expire_wall_ms - m->arrival_wall_ms
-                            : expire_in_ms;
-    uint64_t age      = life_ms > expire_in_ms ? life_ms - expire_in_ms : 0;
-    if (after_ms > 0 && age < after_ms && wants_any(m, 0))
-        heap_push(&q->delays, &m->delay, q->now_ms + after_ms - age);
+    if (after_ms > 0 && age_ms(q, m) < after_ms && wants_any(m, 0))
+        heap_push(&q->delays, &add_more(q, m)->delay, q->now_ms + after_ms - age_ms(q, m));
 }
 
 void end_arm_delay_again(struct queue *q, struct message *m, uint32_t first)
 {
     uint64_t after_ms = q->policy.retry.delay_report_ms;
-    if (after_ms > 0 && !heap_holds(&q->delays, &m->delay) && wants_any(m, first))
-        heap_push(&q->delays, &m->delay, q->now_ms + after_ms);
+    if (after_ms > 0 && wants_any(m, first) && !heap_holds(&q->delays, &add_more(q, m)->delay))
+        heap_push(&q->delays, &m->more->delay, q->now_ms + after_ms);
 }
 
 static void give_delay(struct queue *q, struct message *m)
 {
-    if (!wants_any(m, 0))
-        return;
-    for (uint32_t i = 0; i < m->rcpt_count; i++)
-        message_rcpt(m, i)->is_late_told |= recipient_wants_delay_report(m, message_rcpt(m, i));
-    end_add_fact(q, FACT_DELAY_DUE, m);
+    if (wants_any(m, 0)) {
+        for (uint32_t i = 0; i < m->rcpt_count; i++)
+            message_rcpt(m, i)->is_late_told |= recipient_wants_delay_report(m, message_rcpt(m, i));
+        end_add_fact(q, FACT_DELAY_DUE, m);
+    }
+    end_tidy(q, m);
 }
 
 void end_delay_due(struct queue *q)
 {
     struct heap_node *node;
     while ((node = heap_take(&q->delays, q->now_ms)) != NULL)
-        give_delay(q, CONTAINER_OF(node, struct message, delay));
+        give_delay(q, CONTAINER_OF(node, struct message_more, delay)->message);
 }

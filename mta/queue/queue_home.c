@@ -27,7 +27,7 @@ struct homecoming {
 
 static bool is_expired(const struct homecoming *h)
 {
-    return h->m->expire_ms <= h->q->now_ms;
+    return h->m->expiry.key <= h->q->now_ms;
 }
 
 static void gather(struct homecoming *h, struct batch **into, struct recipient *r)

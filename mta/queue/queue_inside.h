@@ -65,6 +65,9 @@ void queue_set_clocks(struct queue *q, uint64_t now_ms, uint64_t wall_ms);
 /* The wall clock now; 0 when it was never told. */
 uint64_t queue_wall_ms(const struct queue *q);
 uint64_t queue_next_id(struct queue *q);
+/* Its memory; around whatever changes that. */
+void queue_count(struct queue *q, const struct message *m);
+void queue_uncount(struct queue *q, const struct message *m);
 
 /* --- place: the only code that moves batches --- */
 
@@ -157,9 +160,11 @@ void end_expire(struct queue *q, struct message *m, struct recipient *r, const s
                 struct job *via);
 /* After every change to recipients: is the message done, is a report due? */
 void end_check(struct queue *q, struct message *m);
+/* Gives back what the message had for a time and needs no more. */
+void end_tidy(struct queue *q, struct message *m);
 void end_expire_due(struct queue *q);
 void end_report_due(struct queue *q);
 void end_delay_due(struct queue *q);
-void end_arm_delay(struct queue *q, struct message *m, uint64_t expire_in_ms);
+void end_arm_delay(struct queue *q, struct message *m);
 /* For recipients from 'first' on, who have just joined. */
 void end_arm_delay_again(struct queue *q, struct message *m, uint32_t first);

@@ -17,12 +17,12 @@ struct message *queue_each_message(const struct queue *q, size_t *cursor)
     return node == NULL ? NULL : CONTAINER_OF(node, struct message, by_id);
 }
 
-/* --- recipients --- */
-
 static uint64_t until(uint64_t at_ms, uint64_t now_ms)
 {
     return at_ms > now_ms ? at_ms - now_ms : 0;
 }
+
+/* --- recipients --- */
 
 /* Ready for us, but its site may be the one that waits. */
 static void describe_ready(const struct batch *b, uint64_t now_ms, struct queue_row *row)
@@ -115,7 +115,8 @@ bool queue_matches(const struct queue *q, const struct selector *selector, const
         return false;
     if (selector->older_ms > 0 && wall_ms < m->arrival_wall_ms + selector->older_ms)
         return false;
-    if (!text_matches(selector->flow, m->flow_name) || !text_matches(selector->list, m->flow_name))
+    const char *flow = message_flow(m);
+    if (!text_matches(selector->flow, flow) || !text_matches(selector->list, flow))
         return false;
     if (selector->to[0] != '\0' && !address_equals(span_of(selector->to), span_of(r->address)))
         return false;
@@ -215,7 +216,7 @@ static size_t count_ended_open(const struct queue *q)
 {
     size_t count = 0;
     for (const struct list *n = list_first(&q->open); n != NULL; n = list_next(&q->open, n))
-        count += CONTAINER_OF(n, struct message, in_open)->live == 0;
+        count += CONTAINER_OF(n, struct message_more, in_open)->message->live == 0;
     return count;
 }
 

@@ -30,7 +30,7 @@ struct growth *growth_find(const struct list *all, uint64_t id)
 bool growth_is_over(const struct growth *growth, uint64_t now_ms)
 {
     return growth->message != NULL &&
-           (growth->message->expire_ms <= now_ms || growth->message->is_cancelled);
+           (message_expires_in_ms(growth->message, now_ms) == 0 || growth->message->is_cancelled);
 }
 
 uint32_t growth_room(const struct growth *growth, uint64_t now_ms)

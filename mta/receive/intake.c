@@ -223,20 +223,20 @@ static void describe(struct intake_mail *mail, struct spool_entry *entry)
     struct message *m   = mail->message;
     bool sender_is_utf8 = !text_is_ascii(span_of(m->envelope.sender));
     m->arrival_wall_ms  = mail->wall_ms;
-    m->expire_wall_ms   = mail->wall_ms + mail->intake->settings->expire_ms;
     m->is_report        = mail->is_ours && m->envelope.sender[0] == '\0';
     m->envelope.needs_utf8 =
         mail->asks_utf8 && (mail->is_ours || mail->scan.has_8bit || sender_is_utf8);
-    *entry = (struct spool_entry){.id              = m->id,
-                                  .arrival_wall_ms = m->arrival_wall_ms,
-                                  .expire_wall_ms  = m->expire_wall_ms,
-                                  .envelope        = m->envelope,
-                                  .flow            = m->flow_name,
-                                  .message_id      = m->message_id,
-                                  .is_report       = m->is_report,
-                                  .is_open         = m->is_open,
-                                  .is_growing      = mail->growth != NULL,
-                                  .cursor          = mail->cursor};
+    *entry =
+        (struct spool_entry){.id              = m->id,
+                             .arrival_wall_ms = m->arrival_wall_ms,
+                             .expire_wall_ms  = mail->wall_ms + mail->intake->settings->expire_ms,
+                             .envelope        = m->envelope,
+                             .flow            = message_flow(m),
+                             .message_id      = mail->scan.message_id,
+                             .is_report       = m->is_report,
+                             .is_open         = m->is_open,
+                             .is_growing      = mail->growth != NULL,
+                             .cursor          = mail->cursor};
 }
 
 /* Others may join it from now on, and do so behind it.  A list post to several is likely to have
@@ -344,10 +344,10 @@ static void log_accepted(struct intake *intake, const struct intake_mail *mail,
     event_number(intake->log, "rcpts", mail->message->rcpt_count);
     if (mail->joins || mail->is_slice)
         event_true(intake->log, "joined");
-    event_number(intake->log, "size", m->content_bytes);
-    event_text(intake->log, "flow", span_of(m->flow_name));
+    event_number(intake->log, "size", content_bytes(m->content));
+    event_text(intake->log, "flow", span_of(message_flow(m)));
     event_text(intake->log, "list", span_of(mail->scan.list_id));
-    event_text(intake->log, "message_id", span_of(m->message_id));
+    event_text(intake->log, "message_id", span_of(mail->scan.message_id));
     event_text(intake->log, "ip", span_of(mail->ip));
     event_text(intake->log, "protocol", span_of(mail->protocol));
     event_text(intake->log, "tls", span_of(mail->tls));
@@ -361,7 +361,6 @@ static void enqueue(struct intake *intake, struct intake_mail *mail, struct cont
 {
     struct message *m = mail->message;
     m->content        = content;
-    m->content_bytes  = content_bytes(content);
     log_accepted(intake, mail, m, wall_ms);
     mail->message = NULL;
     if (mail->post != NULL) {

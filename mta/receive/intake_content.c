@@ -20,6 +20,16 @@ enum { COMPARE_BYTES = 64 << 10 };
 
 /* --- what every mail must have --- */
 
+/* Ours counts like one that came, if it is not too long. */
+static void keep_message_id(struct intake_mail *mail, struct span in_brackets)
+{
+    struct span id = span_first(span_skip(in_brackets, 1), in_brackets.len - 2);
+    if (id.len < sizeof mail->scan.message_id) {
+        memcpy(mail->scan.message_id, id.at, id.len);
+        mail->scan.message_id[id.len] = '\0';
+    }
+}
+
 /* What this one lacks (RFC 5322 3.6); never in our own, and not when a part of the header went out
  * already. */
 static void write_missing(struct intake_mail *mail, struct buf *into)
@@ -31,12 +41,10 @@ static void write_missing(struct intake_mail *mail, struct buf *into)
     if (!mail->scan.has_date)
         header_write(into, "Date", span_of(date_rfc5322(mail->wall_ms, date)));
     if (!mail->scan.has_message_id) {
-        (void)snprintf(message_id, sizeof message_id, "%s@%s", msgid_text(mail->message->id, id),
-                       mail->intake->settings->hostname);
-        message_set_message_id(mail->message, span_of(message_id));
-        (void)snprintf(message_id, sizeof message_id, "<%s@%s>", id,
+        (void)snprintf(message_id, sizeof message_id, "<%s@%s>", msgid_text(mail->message->id, id),
                        mail->intake->settings->hostname);
         header_write(into, "Message-ID", span_of(message_id));
+        keep_message_id(mail, span_of(message_id));
     }
     if (mail->scan.is_malformed && mail->scan.field_count == 0)
         buf_put_text(into, "\r\n"); /* it has no header at all: what came is the body */
@@ -142,8 +150,6 @@ enum status intake_go_through(struct intake_mail *mail)
     enum status status = OK;
     if (mail->phase == INTAKE_THROUGH)
         return OK;
-    if (mail->scan.message_id[0] != '\0')
-        message_set_message_id(mail->message, span_of(mail->scan.message_id));
     write_missing(mail, &mail->trace);
     mail->prefix_bytes = mail->trace.len;
     if (mail->phase == INTAKE_HOLDING) {

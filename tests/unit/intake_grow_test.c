@@ -89,7 +89,7 @@ static void a_post_grows_slice_by_slice(void **state)
     assert_true(world.spool.entry.is_growing && world.spool.entry.is_open);
     assert_int_equal(world.spool.entry.cursor, 100);
     assert_true(m->is_open && !m->is_report);
-    assert_string_equal(m->flow_name, "dogs.l.test");
+    assert_string_equal(message_flow(m), "dogs.l.test");
     assert_int_equal(m->envelope.list_id, 3);
 
     ask_to_grow(m, 2, 200);

@@ -146,7 +146,6 @@ static inline struct message *fixture_message(struct fixture *f, const char *sen
     struct message *m        = message_new(++f->last_id, &envelope);
     message_set_flow(m, span_of(flow));
     m->arrival_wall_ms = fixture_wall(f);
-    m->expire_wall_ms  = m->arrival_wall_ms + f->policy.retry.expire_ms;
     return m;
 }
 
