@@ -129,6 +129,9 @@ fuzz-%:
 $(BUILD)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(BUILD)/libmta.a
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS)
 
+$(BUILD)/bounces: $(BUILD)/obj/tests/tool/bounces.o $(BUILD)/libmta.a
+	$(Q)$(link)
+
 # The simulated Internet's parts are tested like the product's.
 $(filter $(BUILD)/internet_%,$(unit_tests)): $(call obj,$(filter-out bench/main.c,$(filter %.c,$(benches))))
 
