@@ -130,7 +130,8 @@ static void on_mail(struct connection *c)
                                 .ret        = mail->ret,
                                 .is_8bit    = mail->is_8bit,
                                 .needs_utf8 = mail->is_utf8};
-    c->mail                  = intake_open(c->receive->intake, &envelope);
+    memcpy(envelope.verp, mail->verp, sizeof envelope.verp);
+    c->mail = intake_open(c->receive->intake, &envelope);
     smtp_server_answer(&c->smtp, 250, "2.1.0", "sender ok");
 }
 
@@ -608,6 +609,7 @@ void connection_open(struct receive *r, struct net_conn *conn, const struct rece
     struct connection *c = connection_new(r, conn);
     c->client            = client;
     c->listener          = l;
+    c->config.offer |= SMTP_EXT_XVERP; /* all who come here may relay */
     if (l->tls == RECEIVE_TLS_STARTTLS)
         c->config.offer |= SMTP_EXT_STARTTLS;
     if (l->tls == RECEIVE_TLS_IMPLICIT)

@@ -13,7 +13,8 @@
     X(DSN, "DSN")                                                                                  \
     X(STARTTLS, "STARTTLS")                                                                        \
     X(AUTH, "AUTH")                                                                                \
-    X(LIMITS, "LIMITS")
+    X(LIMITS, "LIMITS")                                                                            \
+    X(XVERP, "XVERP")
 
 #define SMTP_EXT_INDEX(id, text) SMTP_EXT_INDEX_##id,
 enum smtp_ext_index { SMTP_EXTENSIONS(SMTP_EXT_INDEX) SMTP_EXT_COUNT };

@@ -86,6 +86,7 @@ struct smtp_server_mail {
     bool is_8bit, is_utf8; /* BODY=8BITMIME, SMTPUTF8 */
     enum envelope_ret ret;
     char envid[ENVELOPE_ENVID_BYTES_MAX + 1];
+    char verp[ENVELOPE_VERP_BYTES + 1]; /* XVERP's delimiters */
 };
 
 struct smtp_server_rcpt {

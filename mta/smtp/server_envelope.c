@@ -5,6 +5,7 @@
  * (security.md A11).
  */
 #include "mta/mail/escape.h"
+#include "mta/mail/verp.h"
 #include "mta/mail/xtext.h"
 #include "mta/smtp/server_parts.h"
 #include <string.h>
@@ -75,6 +76,16 @@ static struct server_no take_envid(struct smtp_server *s, struct span value)
     buf_release(&text);
     buf_release(&xtext);
     return is_good ? fine : bad_value("bad ENVID");
+}
+
+/* Postfix, VERP_README: each recipient gets a return path of its own. */
+static struct server_no take_xverp(struct smtp_server *s, struct span value)
+{
+    struct span delimiters = value.at == NULL ? span_of("+=") : value;
+    if (!verp_is_valid(delimiters))
+        return bad_value("bad XVERP, want two of - + =");
+    (void)keep(delimiters, s->mail.verp, sizeof s->mail.verp);
+    return fine;
 }
 
 /* RFC 4954 5: who sent it first; nobody here asks. */
@@ -160,6 +171,7 @@ static const struct parameter mail_parameters[] = {
     {"RET",      SMTP_EXT_DSN,      take_ret     },
     {"ENVID",    SMTP_EXT_DSN,      take_envid   },
     {"AUTH",     0,                 take_auth    },
+    {"XVERP",    SMTP_EXT_XVERP,    take_xverp   },
     {NULL,       0,                 NULL         },
 };
 
@@ -258,6 +270,8 @@ static struct server_no parse_mail(struct smtp_server *s, struct span args)
         return no;
     if (!path.is_ascii && !s->mail.is_utf8)
         return needs_utf8;
+    if (s->mail.verp[0] != '\0' && path.address.len == 0)
+        return bad_value("XVERP needs a sender");
     s->mail.sender = path.address;
     return fine;
 }

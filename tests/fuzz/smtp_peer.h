@@ -38,7 +38,7 @@ static inline void peer_init(struct peer *p, const struct smtp_client_config *co
     p->jobs_max = 2;
     p->body     = body;
     for (unsigned i = 0; i < PEER_RCPTS_MAX; i++)
-        p->rcpts[i] = (struct envelope_rcpt){addresses[i], "", 0};
+        p->rcpts[i] = (struct envelope_rcpt){.address = addresses[i], .orcpt = ""};
     p->job = (struct smtp_job){
         .envelope   = {.sender = "s@y.example", .envid = ""},
         .rcpts      = p->rcpts,

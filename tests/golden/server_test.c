@@ -6,14 +6,13 @@
  *                  auth (PLAIN LOGIN SCRAM-SHA-256) needs-auth
  *     C: text      the client says this line          c: the same, without a line end
  *     S: text      this line goes out next
- *     E: mail ADDRESS [size=N] [8bit] [utf8] [ret=N] [envid=TEXT]      what is asked or told
- *     E: rcpt ADDRESS [notify=N] [orcpt=TEXT]
- *     E: auth MECHANISM [first] [response=BASE64]      P: base64      it is challenged with this
- *     E: end [bare] [nul] [8bit] | reset | starttls | close
- *     A: code enhanced text      the answer           K: the same, to content that streams in
- *     B: text      the content since the last B: is this
- *     T:           TLS stands                         H: enhanced text: the server is going away
- *     W: code text the client is turned away          I: nothing is open   N: something is
+ *     E: mail ADDRESS [size=N] [8bit] [utf8] [ret=N] [envid=TEXT] [verp=XY]     what is asked or
+ * told E: rcpt ADDRESS [notify=N] [orcpt=TEXT] E: auth MECHANISM [first] [response=BASE64]      P:
+ * base64      it is challenged with this E: end [bare] [nul] [8bit] | reset | starttls | close A:
+ * code enhanced text      the answer           K: the same, to content that streams in B: text the
+ * content since the last B: is this T:           TLS stands                         H: enhanced
+ * text: the server is going away W: code text the client is turned away          I: nothing is open
+ * N: something is
  *
  * Every transcript starts with the greeting written.  Neighbouring C: lines are fed as one run of
  * bytes cut into chunks, and what is answered to them counts as written where S: says so.  At the
@@ -87,6 +86,8 @@ static void describe_mail(const struct smtp_server_mail *m, struct buf *into)
         buf_printf(into, " ret=%d", (int)m->ret);
     if (m->envid[0] != '\0')
         buf_printf(into, " envid=%s", m->envid);
+    if (m->verp[0] != '\0')
+        buf_printf(into, " verp=%s", m->verp);
 }
 
 static void describe_rcpt(const struct smtp_server_rcpt *r, struct buf *into)

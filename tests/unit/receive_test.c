@@ -466,6 +466,25 @@ static void a_sink_is_asked_for_each_recipient(void **state)
     assert_true(fixture_logged(&world, "\"to\":\"post@l.test\",\"code\":553"));
 }
 
+static void xverp_goes_with_the_message(void **state)
+{
+    (void)state;
+    struct net_conn *c = connect_here();
+    say(c, "EHLO client.test\r\n");
+    assert_non_null(strstr(buf_text(&c->heard), "250 XVERP\r\n"));
+    expect_codes(c, "220 250");
+    say(c, "MAIL FROM:<s@x.test> XVERP=-=\r\nRCPT TO:<u@a.example>\r\n"
+           "RCPT TO:<v@b.example>\r\nDATA\r\n");
+    say(c, "hi\r\n.\r\n");
+    sync_disk(OK);
+    expect_codes(c, "250 250 250 354 250");
+    struct message *m = only_message();
+    assert_string_equal(m->envelope.verp, "-=");
+    assert_string_equal(m->envelope.sender, "s@x.test");
+    assert_int_equal(m->rcpt_count, 2);
+    assert_string_equal(world.spool.entry.envelope.verp, "-=");
+}
+
 static void pipelined_commands_are_answered_in_order(void **state)
 {
     (void)state;
@@ -1183,6 +1202,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_mail_is_answered_when_the_disk_has_it),
         TEST(a_sink_is_asked_for_each_recipient),
+        TEST(xverp_goes_with_the_message),
         TEST(pipelined_commands_are_answered_in_order),
         TEST(bytes_may_come_one_by_one),
         TEST(chunks_make_one_message),

@@ -122,7 +122,7 @@ static void a_full_envelope_drains(void **state)
     (void)state;
     memset(address, 'a', LONG_ADDRESS_BYTES);
     for (size_t i = 0; i < SMTP_JOB_RCPT_MAX; i++)
-        rcpts[i] = (struct envelope_rcpt){address, address, 14};
+        rcpts[i] = (struct envelope_rcpt){.address = address, .orcpt = address, .notify = 14};
     struct smtp_job job = {
         .envelope   = {.sender = address, .envid = ""},
         .rcpts      = rcpts,
@@ -174,7 +174,7 @@ static void a_result_carries_the_text_of_its_reply(void **state)
 static void the_timer_follows_the_dialogue(void **state)
 {
     static struct smtp_client c;
-    struct envelope_rcpt rcpt = {"a@x.example", "", 0};
+    struct envelope_rcpt rcpt = {.address = "a@x.example", .orcpt = ""};
     struct smtp_job job       = {
               .envelope = {.sender = "", .envid = ""},
                 .rcpts = &rcpt, .rcpt_count = 1
@@ -205,7 +205,7 @@ static void a_chunk_is_waited_for_like_any_body(void **state)
     static struct smtp_client c;
     static const struct span chunk   = SPAN("hi\r\n");
     struct smtp_client_config config = {.helo = "me.example", .chunk_window = 1};
-    struct envelope_rcpt rcpt        = {"a@x.example", "", 0};
+    struct envelope_rcpt rcpt        = {.address = "a@x.example", .orcpt = ""};
     struct smtp_job job              = {
                      .envelope = {.sender = "", .envid = ""},
                        .rcpts = &rcpt, .rcpt_count = 1, .size_bytes = 4
@@ -233,7 +233,7 @@ static void a_body_and_the_next_envelope_are_one_group(void **state)
 {
     static struct smtp_client c;
     struct span parts[SMTP_OUTPUT_PARTS];
-    struct envelope_rcpt rcpt = {"a@x.example", "", 0};
+    struct envelope_rcpt rcpt = {.address = "a@x.example", .orcpt = ""};
     struct smtp_job job       = {
               .envelope = {.sender = "", .envid = ""},
                 .rcpts = &rcpt, .rcpt_count = 1
