@@ -20,6 +20,7 @@ const struct arg_option mlist_options[] = {
     {"reply-to",      true },
     {"prefix",        true },
     {"footer",        true },
+    {"to",            true },
     {"merge",         true },
     {"archive-url",   true },
     {"help-url",      true },

@@ -22,6 +22,7 @@ enum mlist_kind { MLIST_ANNOUNCE, MLIST_DISCUSSION };
 enum mlist_post { MLIST_POST_BY_KIND, MLIST_POST_OWNERS, MLIST_POST_MEMBERS };
 enum mlist_from { MLIST_FROM_BY_KIND, MLIST_FROM_KEEP, MLIST_FROM_LIST };
 enum mlist_reply { MLIST_REPLY_KEEP, MLIST_REPLY_AUTHOR, MLIST_REPLY_LIST };
+enum mlist_to { MLIST_TO_LIST, MLIST_TO_MEMBER };
 enum mlist_role { MLIST_OWNER, MLIST_POSTER, MLIST_ROLES };
 
 struct mlist_people {
@@ -34,8 +35,8 @@ struct mlist {
     uint32_t id;
     const char *address; /* canonical */
     uint64_t created_wall_ms;
-    unsigned kind, post, from, reply; /* the enums above; BY_KIND is already resolved */
-    unsigned merge;                   /* 0 or 1: placeholders in the text are filled in */
+    unsigned kind, post, from, reply, to; /* the enums above; BY_KIND is already resolved */
+    unsigned merge;                       /* 0 or 1: placeholders in the text are filled in */
     const char *title, *prefix, *footer, *archive, *help;
     uint64_t message_bytes_max; /* 0: the server's own limit */
     struct mlist_people people[MLIST_ROLES];

@@ -3,8 +3,11 @@
 #include "mta/mail/merge_parts.h"
 #include "mta/mail/mime.h"
 #include "mta/mail/token.h"
+#include "mta/mail/words.h"
 
-enum { WORD_BYTES_MAX = 75, QP_CHUNK_BYTES = 72 };
+#define FOLD "\r\n "
+
+enum { QP_CHUNK_BYTES = 72 };
 
 static const char hex[] = "0123456789ABCDEF";
 
@@ -135,44 +138,6 @@ static void put_quoted(struct span text, struct buf *into)
         buf_put_text(into, "=\r\n");
 }
 
-/* What RFC 2047 5 (3) lets stand in a phrase. */
-static bool is_word_byte(char c)
-{
-    return ascii_is_alnum(c) || c == '!' || c == '*' || c == '+' || c == '-' || c == '/';
-}
-
-/* As encoded words, parted between characters. */
-static void put_words(struct span text, struct buf *into)
-{
-    static const char open[] = "=?utf-8?q?";
-    size_t column            = WORD_BYTES_MAX;
-    bool has_word            = false;
-    while (text.len > 0) {
-        uint32_t point;
-        size_t bytes = utf8_decode(text, &point);
-        bytes        = bytes == 0 ? 1 : bytes;
-        size_t width =
-            bytes == 1 && (is_word_byte(text.at[0]) || text.at[0] == ' ') ? 1 : bytes * 3;
-        if (column + width + 2 > WORD_BYTES_MAX) {
-            buf_put_text(into, has_word ? "?=\r\n " : "");
-            buf_put_text(into, open);
-            column   = sizeof open - 1;
-            has_word = true;
-        }
-        for (size_t i = 0; i < bytes; i++) {
-            unsigned char c     = (unsigned char)text.at[i];
-            const char coded[3] = {'=', hex[c >> 4], hex[c & 15]};
-            buf_put(into, width > 1  ? span_make(coded, sizeof coded)
-                          : c == ' ' ? span_of("_")
-                                     : span_make(text.at + i, 1));
-        }
-        column += width;
-        text = span_skip(text, bytes);
-    }
-    if (has_word)
-        buf_put_text(into, "?=");
-}
-
 /* A word of an unstructured field: what touches the hole is encoded along with it. */
 static void put_in_words(const struct hole *hole, struct span value, struct buf *into)
 {
@@ -186,24 +151,8 @@ static void put_in_words(const struct hole *hole, struct span value, struct buf 
     if (is_plain)
         buf_put(into, buf_span(&word));
     else
-        put_words(buf_span(&word), into);
+        words_encode(buf_span(&word), FOLD, into);
     buf_release(&word);
-}
-
-/* A display name: quoted if it is ASCII. */
-static void put_phrase(struct span value, struct buf *into)
-{
-    if (!text_is_ascii(value)) {
-        put_words(value, into);
-        return;
-    }
-    buf_put_byte(into, '"');
-    for (size_t i = 0; i < value.len; i++) {
-        if (value.at[i] == '"' || value.at[i] == '\\')
-            buf_put_byte(into, '\\');
-        buf_put_byte(into, value.at[i]);
-    }
-    buf_put_byte(into, '"');
 }
 
 /* --- filling --- */
@@ -245,7 +194,7 @@ void merge_fill(const struct hole *hole, const struct merge_values *values, stru
         if (span_is_nocase(hole->name, "address"))
             buf_put(into, value);
         else if (value.len > 0)
-            put_phrase(value, into);
+            words_phrase(value, FOLD, into);
         break;
     case MERGE_IN_URL:
         escape_ascii(value, MERGE_VALUE_BYTES_MAX, into);
