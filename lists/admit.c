@@ -48,9 +48,9 @@ struct admit_answer admit_envelope(const struct mlist *list, const struct admit_
 
 /* Owner by name, or by both addresses; on trust in network or login. */
 static bool is_from_owner(const struct mlist *list, const struct admit_sender *sender,
-                          const struct original *original)
+                          const struct offer *offer)
 {
-    struct span author = span_of(original->author.address.text);
+    struct span author = span_of(offer->author.address.text);
     if (sender->role == RECEIVE_INBOUND)
         return false;
     return is_owner(list, span_of(sender->user)) ||
@@ -68,18 +68,18 @@ static bool is_from_member(const struct mlist *list, const struct admit_sender *
 struct admit_answer admit_mail(const struct mlist *list, const struct admit_sender *sender,
                                const struct admit_mail *mail)
 {
-    const struct original *original = mail->original;
-    if (original->is_loop)
+    const struct offer *offer = mail->offer;
+    if (offer->is_loop)
         return silent("this list has sent it before: a loop");
     if (mail->was_seen)
         return silent("this list has taken a mail with the same Message-ID before");
-    if (sender->address[0] == '\0' || original->is_answer)
+    if (sender->address[0] == '\0' || offer->is_answer)
         return silent("an automatic answer");
-    if (original->is_automatic && list->kind == MLIST_DISCUSSION)
+    if (offer->is_automatic && list->kind == MLIST_DISCUSSION)
         return silent("nobody wrote it: Auto-Submitted");
-    if (!original->has_author)
+    if (!offer->has_author)
         return no("5.6.0", "From: must name one author");
-    if (!is_from_owner(list, sender, original) && !is_from_member(list, sender, mail))
+    if (!is_from_owner(list, sender, offer) && !is_from_member(list, sender, mail))
         return refuse_stranger(list);
     if (list->message_bytes_max > 0 && mail->bytes > list->message_bytes_max)
         return no("5.3.4", "larger than this list takes");

@@ -11,7 +11,7 @@
  */
 #pragma once
 #include "lists/mlist.h"
-#include "lists/original.h"
+#include "lists/offer.h"
 #include "mta/receive/sink.h"
 
 enum admit_verdict {
@@ -38,7 +38,7 @@ struct admit_answer admit_envelope(const struct mlist *list, const struct admit_
                                    bool may_be_member);
 
 struct admit_mail {
-    const struct original *original;
+    const struct offer *offer;
     uint64_t bytes;
     bool author_is_member, sender_is_member, was_seen;
 };

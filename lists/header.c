@@ -10,7 +10,7 @@ enum { SUBJECT_BYTES_MAX = 900 /* what Gmail takes is 998 */ };
 /* What is done to this one, decided once. */
 struct plan {
     const struct mlist *list;
-    const struct original *original;
+    const struct offer *offer;
     const struct footer *footer;
     struct span local, domain; /* of the list */
     bool munges_from, sets_reply, adds_prefix, sets_to;
@@ -82,10 +82,10 @@ static void put_unfolded(struct span value, struct buf *into)
 }
 
 /* The name of the author as people read it, else the local part. */
-static void put_author_name(const struct original *original, struct buf *into)
+static void put_author_name(const struct offer *offer, struct buf *into)
 {
     struct buf plain = {0}, quoted = {0};
-    struct span name = span_trim(original->author.name);
+    struct span name = span_trim(offer->author.name);
     if (name.len >= 2 && name.at[0] == '"' && name.at[name.len - 1] == '"') {
         for (size_t i = 1; i + 1 < name.len; i++)
             if (name.at[i] != '\\' || name.at[i - 1] == '\\')
@@ -94,7 +94,7 @@ static void put_author_name(const struct original *original, struct buf *into)
     }
     words_decode(name, &plain);
     if (span_trim(buf_span(&plain)).len == 0)
-        buf_put(&plain, address_local(span_of(original->author.address.text)));
+        buf_put(&plain, address_local(span_of(offer->author.address.text)));
     escape_text(span_trim(buf_span(&plain)), PERSON_NAME_BYTES_MAX, into);
     buf_release(&plain);
     buf_release(&quoted);
@@ -110,7 +110,7 @@ static struct span title_of(const struct plan *plan)
 static void write_from(const struct plan *plan, struct buf *into)
 {
     struct buf name = {0}, value = {0};
-    put_author_name(plan->original, &name);
+    put_author_name(plan->offer, &name);
     buf_put_text(&name, " via ");
     buf_put(&name, title_of(plan));
     words_phrase(buf_span(&name), " ", &value);
@@ -119,7 +119,7 @@ static void write_from(const struct plan *plan, struct buf *into)
     buf_put_byte(&value, '>');
     header_write(into, "From", buf_span(&value));
     buf_clear(&value);
-    put_unfolded(span_trim(header_find(plan->original->header, "From")), &value);
+    put_unfolded(span_trim(header_find(plan->offer->header, "From")), &value);
     header_write(into, "X-Original-From", buf_span(&value));
     buf_release(&name);
     buf_release(&value);
@@ -129,13 +129,13 @@ static void write_from(const struct plan *plan, struct buf *into)
 static void write_reply_to(const struct plan *plan, struct buf *into)
 {
     struct buf value   = {0};
-    struct span before = span_trim(header_find(plan->original->header, "Reply-To"));
+    struct span before = span_trim(header_find(plan->offer->header, "Reply-To"));
     if (plan->list->reply == MLIST_REPLY_LIST)
         put_address(plan, "", &value);
     else if (plan->list->reply == MLIST_REPLY_KEEP && before.len > 0)
         put_unfolded(before, &value);
     else
-        buf_put_text(&value, plan->original->author.address.text);
+        buf_put_text(&value, plan->offer->author.address.text);
     header_write(into, "Reply-To", buf_span(&value));
     buf_release(&value);
 }
@@ -143,7 +143,7 @@ static void write_reply_to(const struct plan *plan, struct buf *into)
 static void write_subject(const struct plan *plan, struct buf *into)
 {
     struct buf subject = {0}, value = {0};
-    words_decode(span_first(plan->original->subject, SUBJECT_BYTES_MAX), &subject);
+    words_decode(span_first(plan->offer->subject, SUBJECT_BYTES_MAX), &subject);
     struct span prefix = span_of(plan->list->prefix);
     if (text_is_ascii(prefix))
         buf_put(&value, prefix);
@@ -245,28 +245,28 @@ void header_sender(const struct mlist *list, struct buf *into)
 /* The author's own domain is the list's: its mail aligns, whoever wrote it. */
 static bool is_from_here(const struct plan *plan)
 {
-    struct span domain = address_domain(span_of(plan->original->author.address.text));
+    struct span domain = address_domain(span_of(plan->offer->author.address.text));
     return span_equals_nocase(domain, plan->domain);
 }
 
-static bool has_prefix(const struct original *original, const char *prefix)
+static bool has_prefix(const struct offer *offer, const char *prefix)
 {
     struct buf subject = {0};
-    words_decode(original->subject, &subject);
+    words_decode(offer->subject, &subject);
     bool has_prefix = span_find_text(buf_span(&subject), span_of(prefix)) < subject.len;
     buf_release(&subject);
     return has_prefix;
 }
 
-static void make_plan(struct plan *plan, const struct mlist *list, const struct original *original,
+static void make_plan(struct plan *plan, const struct mlist *list, const struct offer *offer,
                       const struct footer *footer)
 {
-    *plan                  = (struct plan){.list = list, .original = original, .footer = footer};
+    *plan                  = (struct plan){.list = list, .offer = offer, .footer = footer};
     plan->local            = address_local(span_of(list->address));
     plan->domain           = address_domain(span_of(list->address));
     plan->munges_from      = list->from == MLIST_FROM_LIST && !is_from_here(plan);
     plan->sets_reply       = plan->munges_from || list->reply != MLIST_REPLY_KEEP;
-    plan->adds_prefix      = list->prefix[0] != '\0' && !has_prefix(original, list->prefix);
+    plan->adds_prefix      = list->prefix[0] != '\0' && !has_prefix(offer, list->prefix);
     plan->sets_to          = list->to == MLIST_TO_MEMBER && list->merge != 0;
     bool changes_body      = footer->wraps || footer->close.len > 0 || list->merge != 0;
     plan->breaks_signature = plan->sets_reply || plan->adds_prefix || changes_body;
@@ -300,14 +300,14 @@ static void carry(const struct plan *plan, const struct header_field *field, boo
     *has_to      = *has_to || is_to;
 }
 
-void header_compose(const struct mlist *list, const struct original *original,
+void header_compose(const struct mlist *list, const struct offer *offer,
                     const struct footer *footer, const char *base_url, struct buf *into)
 {
     struct plan plan;
     struct header_field field;
     bool has_subject = false, has_to = false;
-    make_plan(&plan, list, original, footer);
-    for (struct span rest = original->header; header_next(&rest, &field);)
+    make_plan(&plan, list, offer, footer);
+    for (struct span rest = offer->header; header_next(&rest, &field);)
         carry(&plan, &field, &has_subject, &has_to, into);
     if (!has_subject && plan.adds_prefix)
         write_subject(&plan, into);

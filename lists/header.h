@@ -8,12 +8,12 @@
 #pragma once
 #include "lists/footer.h"
 #include "lists/mlist.h"
-#include "lists/original.h"
+#include "lists/offer.h"
 
 /* The return path of all posts: a pattern. */
 void header_sender(const struct mlist *list, struct buf *into);
 
 /* Appends the section and its empty line.  'base_url' NULL or "": there are no pages, so no
  * one-click unsubscribing. */
-void header_compose(const struct mlist *list, const struct original *original,
+void header_compose(const struct mlist *list, const struct offer *offer,
                     const struct footer *footer, const char *base_url, struct buf *into);

@@ -70,10 +70,10 @@ static void at_rcpt_a_member_may_write_to_a_discussion_from_anywhere(void **stat
 static struct admit_answer admit(const struct mlist *list, const char *header, const char *address,
                                  const char *user, enum receive_role role, bool is_member)
 {
-    struct original original;
+    struct offer offer;
     struct admit_sender sender = {.address = address, .user = user, .role = role};
-    original_read(&original, span_of(header), list);
-    struct admit_mail mail = {.original         = &original,
+    offer_read(&offer, span_of(header), list);
+    struct admit_mail mail = {.offer            = &offer,
                               .bytes            = 1000,
                               .author_is_member = is_member,
                               .sender_is_member = is_member};
@@ -218,12 +218,12 @@ static void the_first_part_is_what_came(void **state)
 /* The header of the post, in one piece. */
 static char *compose(const struct mlist *list, const char *header, const char *base_url)
 {
-    struct original original;
+    struct offer offer;
     struct footer footer;
     struct buf into = {0};
-    original_read(&original, span_of(header), list);
+    offer_read(&offer, span_of(header), list);
     footer_make(&footer, list->footer, span_of(header), 1);
-    header_compose(list, &original, &footer, base_url, &into);
+    header_compose(list, &offer, &footer, base_url, &into);
     footer_release(&footer);
     return (char *)buf_text(&into);
 }

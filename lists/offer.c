@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lists/original.h"
+#include "lists/offer.h"
 #include "mta/mail/escape.h"
 #include "mta/mail/header.h"
 
@@ -44,7 +44,7 @@ static struct span first_word(struct span value)
     return span_first(value, len);
 }
 
-static void read_submitted(struct original *o, struct span value)
+static void read_submitted(struct offer *o, struct span value)
 {
     struct span word = first_word(value);
     if (word.len == 0 || span_is_nocase(word, "no"))
@@ -54,30 +54,30 @@ static void read_submitted(struct original *o, struct span value)
 }
 
 /* What those said that came before RFC 3834. */
-static void read_precedence(struct original *o, struct span value)
+static void read_precedence(struct offer *o, struct span value)
 {
     struct span word = first_word(value);
     if (span_is_nocase(word, "auto_reply") || span_is_nocase(word, "junk"))
         o->is_automatic = o->is_answer = true;
 }
 
-static void read_from(struct original *o, struct span value, unsigned count)
+static void read_from(struct offer *o, struct span value, unsigned count)
 {
     o->has_author = count == 1 && addresses_single(value, &o->author);
 }
 
-static void read_message_id(struct original *o, struct span value)
+static void read_message_id(struct offer *o, struct span value)
 {
     struct span id;
     if (angle_text(value, &id) && id.len < sizeof o->message_id && utf8_is_printable(id))
         span_copy_text(id, o->message_id, sizeof o->message_id);
 }
 
-void original_read(struct original *o, struct span header, const struct mlist *list)
+void offer_read(struct offer *o, struct span header, const struct mlist *list)
 {
     struct header_field field;
     unsigned received = 0, from_count = 0;
-    *o = (struct original){.header = header};
+    *o = (struct offer){.header = header};
     for (struct span rest = header; header_next(&rest, &field);) {
         o->is_loop = o->is_loop || is_own_mark(&field, list);
         if (span_is_nocase(field.name, "From"))
