@@ -31,7 +31,7 @@ struct service {
     struct list conns;
     uv_tcp_t listeners[HOST_ADDRESSES_MAX];
     size_t count, open_handles;
-    bool is_blackhole;
+    uint64_t blackholes; /* of the addresses, the first ones */
 };
 
 static void on_connection(uv_stream_t *listener, int status)
@@ -100,11 +100,16 @@ static int listen_at(struct service *service, const struct host_address *address
     uv_tcp_init(server->loop, listener);
     listener->data = service;
     int status     = uv_tcp_bind(listener, (struct sockaddr *)&where, 0);
-    if (status == 0 && service->is_blackhole)
+    if (status == 0 && service->count <= service->blackholes)
         status = swallow_all(listener);
     if (status == 0)
         status = uv_listen((uv_stream_t *)listener, BACKLOG, on_connection);
     return status;
+}
+
+static uint64_t blackholes_of(const struct host *host)
+{
+    return host->p.blackhole ? HOST_ADDRESSES_MAX : host->p.blackholes;
 }
 
 static bool service_open(struct mx_server *server, struct host *host, struct buf *error)
@@ -112,7 +117,7 @@ static bool service_open(struct mx_server *server, struct host *host, struct buf
     struct service *service = mem_new(sizeof *service);
     service->server         = server;
     service->host           = host;
-    service->is_blackhole   = host->p.blackhole;
+    service->blackholes     = blackholes_of(host);
     list_init(&service->conns);
     host->service = service;
     int status    = 0;
@@ -140,7 +145,7 @@ bool mx_server_refresh(struct mx_server *server, struct host *host, struct buf *
 {
     struct service *service = host->service;
     bool lives              = should_live(server, host);
-    if (service != NULL && (!lives || service->is_blackhole != host->p.blackhole)) {
+    if (service != NULL && (!lives || service->blackholes != blackholes_of(host))) {
         service_close(service);
         service = NULL;
     }

@@ -33,6 +33,7 @@ static const struct knob knobs[] = {
     {"dead",              FLAG,     HOST,    FIELD(dead), NULL},
     {"dead-for",          DURATION, HOST,    FIELD(dead_ms), NULL},
     {"blackhole",         FLAG,     HOST,    FIELD(blackhole), NULL},
+    {"blackholes",        NUMBER,   HOST,    FIELD(blackholes), NULL},
     {"latency",           DURATION, HOST,    FIELD(latency_ms), NULL},
     {"tarpit",            DURATION, HOST,    FIELD(tarpit_ms), NULL},
     {"idle",              DURATION, HOST,    FIELD(idle_ms), NULL},

@@ -80,7 +80,8 @@ struct personality {
     struct action at[STAGE_COUNT];
     uint64_t times, every; /* the at-actions: only the first n uses; only every nth use */
     bool dead, blackhole;
-    uint64_t dead_ms; /* dead for so long after the start */
+    uint64_t blackholes; /* so many of its addresses, the first ones, are black holes */
+    uint64_t dead_ms;    /* dead for so long after the start */
     uint64_t latency_ms, tarpit_ms, idle_ms, read_rate;
     uint64_t connections, connections_close, messages, messages_close, rcpts;
     bool no_esmtp, no_pipelining, no_size, no_8bitmime, no_smtputf8, no_dsn, no_enhanced;

@@ -247,7 +247,8 @@ const struct option config_options[] = {
      "Local addresses to send from, chosen in turn. Default: the system's choice."},
     {"delivery.timeouts.connect", option_duration, AT(deliver.connect_ms),
      "30s", false, false, 100, HOUR,
-     "To connect to one address."},
+     "To connect to one address; at most 10s while the host has another. After 250ms the next "
+     "address is tried beside it, where the limits leave a connection free."},
     {"delivery.timeouts.greeting", option_duration, AT(deliver.greeting_ms),
      "5m", false, false, 100, HOUR,
      "For the greeting."},

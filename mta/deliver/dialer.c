@@ -45,6 +45,29 @@ const char *dialer_host(const struct dialer *d)
     return host_now(d)->name;
 }
 
+uint16_t dialer_port(const struct dialer *d)
+{
+    return host_now(d)->port;
+}
+
+bool dialer_has_another(const struct dialer *d)
+{
+    return d->is_looked_up && d->address_at < d->address_count && d->tried < DIALER_ADDRESSES_MAX;
+}
+
+void dialer_put_last(struct dialer *d, const bool marks[MX_ADDRESSES_MAX])
+{
+    struct net_address ordered[MX_ADDRESSES_MAX];
+    size_t count = d->address_at;
+    for (unsigned mark = 0; mark < 2; mark++)
+        for (size_t i = d->address_at; i < d->address_count; i++)
+            if (marks[i] == mark)
+                ordered[count++] = d->addresses[i];
+    must(count == d->address_count);
+    memcpy(d->addresses + d->address_at, ordered + d->address_at,
+           (count - d->address_at) * sizeof ordered[0]);
+}
+
 static void next_host(struct dialer *d)
 {
     d->host_at++;

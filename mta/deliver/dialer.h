@@ -41,6 +41,11 @@ void dialer_init(struct dialer *d, const struct site_target *target, struct rng 
 /* LOOKUP: host() wants addresses.  CONNECT: *address (with port).  EXHAUSTED: verdict(). */
 enum dial_step dialer_next(struct dialer *d, struct net_address *address);
 const char *dialer_host(const struct dialer *d);
+uint16_t dialer_port(const struct dialer *d);
+/* dialer_next() would give another address of the same host. */
+bool dialer_has_another(const struct dialer *d);
+/* Of the addresses that are still to be tried, those that are marked come behind the others. */
+void dialer_put_last(struct dialer *d, const bool marks[MX_ADDRESSES_MAX]);
 /* What DNS said of host(). 'allow_private': also addresses of this machine and of private nets. */
 void dialer_addresses(struct dialer *d, const struct address_result *result, bool allow_private);
 

@@ -11,6 +11,7 @@
 enum {
     PEERS_MAX         = 20000,
     PEER_PLAIN_MS     = 3600000,
+    PEER_SLOW_MS      = 600000,
     PEER_DISTRUST_MS  = 86400000, /* how long what a host stumbled over is not tried again */
     PEER_STUMBLES_MAX = 2,        /* one may be chance */
 };
@@ -31,6 +32,7 @@ struct peer {
     bool tls_failed;            /* the last handshake did not succeed */
     uint64_t
         plain_until_ms; /* clear text was tried after that and worked: go on with it until then */
+    uint64_t slow_until_ms; /* it did not take a connection, or another address was faster */
     unsigned char stumbles, breaks; /* PEER_STUMBLED, PEER_OUT_OF_STEP, in a row */
     uint64_t distrusted_until_ms[PEER_TROUBLES];
     char name[]; /* "host[ip]:port" */

@@ -261,6 +261,23 @@ void pool_let_go(struct session *session)
     list_move(&session->pool->quitting, &session->in_pool);
 }
 
+bool pool_lend_place(struct pool *pool)
+{
+    if (pool->sessions >= pool->window || pool->group->sessions >= pool->group->limit)
+        return false;
+    pool->sessions++;
+    pool->group->sessions++;
+    return true;
+}
+
+void pool_return_place(struct pool *pool)
+{
+    must(pool->group->sessions > 0 && pool->sessions > 0);
+    pool->group->sessions--;
+    pool->sessions--;
+    pool_wake(pool);
+}
+
 void pool_forget(struct session *session)
 {
     struct pool *pool = session->pool;

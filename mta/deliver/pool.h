@@ -62,6 +62,10 @@ void pool_wake(struct pool *pool);
 /* The session is connected and has nothing to do. */
 void pool_rest(struct session *session);
 void pool_let_go(struct session *session); /* it has begun to quit */
+/* One more connection for the time of its dialling, if the limits leave a place; then it is given
+ * back. */
+bool pool_lend_place(struct pool *pool);
+void pool_return_place(struct pool *pool);
 /* The session is dead: its place is free. */
 void pool_forget(struct session *session);
 /* The site is in trouble: what waits goes home undecided, and the queue decides anew. */

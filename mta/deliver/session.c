@@ -44,6 +44,7 @@ void session_disconnect(struct session *s)
     if (s->is_connected)
         wire_release(&s->wire);
     s->is_connected = false;
+    session_drop_attempts(s);
 }
 
 /* The job goes home with what is known; what is not decided goes back to the queue as it was. */
@@ -146,22 +147,6 @@ static void read_all(struct session *s)
     }
 }
 
-static void on_connected(struct session *s)
-{
-    unsigned char status[3] = {4, 4, 1};
-    enum status result      = net_connect_result(s->wire.conn);
-    if (result == AGAIN)
-        return;
-    if (result != OK) {
-        session_dial_failed(s, DIAL_UNREACHABLE, 0, status, "cannot connect",
-                            span_of(status_text(result)));
-        return;
-    }
-    s->round_trip_ms = s->shard->now_ms - s->dialled_ms;
-    session_begin_to_talk(s);
-    session_pump(s);
-}
-
 static void on_handshake(struct session *s)
 {
     if (wire_tls(&s->wire) == WIRE_TLS_FAILED) {
@@ -179,7 +164,7 @@ static void on_handshake(struct session *s)
 void session_on_ready(struct session *s, unsigned ready)
 {
     if (s->state == SESSION_CONNECTING) {
-        on_connected(s);
+        session_on_connecting(s);
         return;
     }
     bool was_handshaking = wire_tls(&s->wire) == WIRE_HANDSHAKING;
@@ -199,9 +184,7 @@ void session_on_ready(struct session *s, unsigned ready)
 static void on_time_out(struct session *s)
 {
     unsigned char status[3] = {4, 4, 1};
-    if (s->state == SESSION_CONNECTING)
-        session_dial_failed(s, DIAL_UNREACHABLE, 0, status, "cannot connect", span_of("timed out"));
-    else if (wire_tls(&s->wire) == WIRE_HANDSHAKING)
+    if (wire_tls(&s->wire) == WIRE_HANDSHAKING)
         session_dial_failed(s, DIAL_UNREACHABLE, 0, status, "TLS handshake", span_of("timed out"));
     else {
         if (smtp_client_awaits_chunk(&s->smtp))
@@ -220,6 +203,8 @@ void session_on_deadline(struct session *s)
         session_bury(s);
         break;
     case SESSION_CONNECTING:
+        session_on_connecting(s);
+        break;
     case SESSION_TALKING:
         on_time_out(s);
         break;

@@ -37,7 +37,14 @@ enum {
     SESSION_KIND              = SHARD_CONN_KIND,
     SESSION_TLS_TEXT_BYTES    = 48,
     SESSION_PENDING_BYTES_MAX = 131072,
+    SESSION_ATTEMPTS_MAX      = 2,     /* connections under way at one time */
     SESSION_SMALL_BYTES       = 65536, /* a body that is soon out of the way of the next */
+};
+
+/* A connection under way. */
+struct dial {
+    struct net_conn *conn; /* NULL: none */
+    uint64_t begun_ms, until_ms;
 };
 
 /* A job in flight. */
@@ -70,6 +77,9 @@ struct session {
     bool is_connected; /* 'wire' is open */
 
     struct dialer dialer; /* valid until a job was sent */
+    struct dial attempts[SESSION_ATTEMPTS_MAX];
+    bool has_second_place; /* of the pool, for the second attempt */
+    uint64_t rival_ms;     /* when there may be one */
     struct wire wire;
     struct smtp_client_config config;
     struct smtp_client smtp;
@@ -86,7 +96,7 @@ struct session {
     bool peer_stumbled;  /* this host has stumbled before where one message met the next */
     bool is_out_of_step; /* it has just done so: the connection is of no use any more */
     bool found_trouble;  /* a job found the site busy or gone */
-    uint64_t dialled_ms, round_trip_ms;
+    uint64_t round_trip_ms;
     uint64_t heard_ms; /* when bytes came, or it began to be dialled, or to talk */
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reaching a host: look-up, connection, and the next one when it fails. */
+/* Reaching a host: look-up, addresses, and the next one when it fails. */
 #include "mta/base/fault.h"
 #include "mta/base/mem.h"
 #include "mta/deliver/pool.h"
@@ -7,37 +7,17 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct net_address *source_for(const struct session *s, const struct net_address *to)
-{
-    const struct deliver_settings *settings = s->shard->settings;
-    const struct net_address *fit[DELIVER_SOURCES_MAX];
-    size_t count = 0;
-    for (size_t i = 0; i < settings->source_count; i++)
-        if (settings->sources[i].family == to->family)
-            fit[count++] = &settings->sources[i];
-    return count == 0 ? NULL : fit[rng_below(&s->shard->rng, count)];
-}
-
-static void connect_to(struct session *s, const struct net_address *address)
-{
-    char ip[NET_ADDRESS_TEXT_BYTES];
-    (void)snprintf(s->host, sizeof s->host, "%s", dialer_host(&s->dialer));
-    (void)snprintf(s->ip, sizeof s->ip, "%s", net_address_text(address, ip));
-    (void)snprintf(s->tls_text, sizeof s->tls_text, "none");
-    s->port = address->port;
-    wire_init(&s->wire, net_dial(s->shard->loop, address, source_for(s, address), s));
-    s->is_connected = true;
-    s->dialled_ms   = s->shard->now_ms;
-    atomic_fetch_add(&s->shard->stats.dials, 1);
-    session_set_deadline(s, s->shard->settings->connect_ms);
-    session_enter(s, SESSION_CONNECTING);
-}
-
 /* Every host was tried: the failures together decide. */
 static void give_up(struct session *s)
 {
     dialer_settle(&s->dialer, s->job);
     session_bury(s);
+}
+
+static void name_host(struct session *s)
+{
+    (void)snprintf(s->host, sizeof s->host, "%s", dialer_host(&s->dialer));
+    (void)snprintf(s->tls_text, sizeof s->tls_text, "none");
 }
 
 void session_dial_on(struct session *s)
@@ -53,7 +33,8 @@ void session_dial_on(struct session *s)
         dns_lookup_addresses(s->shard->dns, span_of(dialer_host(&s->dialer)), s);
         break;
     case DIAL_CONNECT:
-        connect_to(s, &address);
+        name_host(s);
+        session_connect(s, &address);
         break;
     case DIAL_EXHAUSTED:
         give_up(s);
@@ -61,14 +42,20 @@ void session_dial_on(struct session *s)
     }
 }
 
-void session_dial_failed(struct session *s, enum dial_failure failure, unsigned code,
-                         const unsigned char enhanced[3], const char *words, struct span said)
+void session_note_failure(struct session *s, enum dial_failure failure, unsigned code,
+                          const unsigned char enhanced[3], const char *words, struct span said)
 {
     char text[DIALER_TEXT_BYTES];
     (void)snprintf(text, sizeof text, "%s[%s]:%u: %s%s%.*s", s->host, s->ip, s->port, words,
                    said.len > 0 ? ": " : "", (int)said.len, said.at);
     atomic_fetch_add(&s->shard->stats.dial_failures, 1);
     dialer_failed(&s->dialer, failure, code, enhanced, code > 0 ? said : span_of(text));
+}
+
+void session_dial_failed(struct session *s, enum dial_failure failure, unsigned code,
+                         const unsigned char enhanced[3], const char *words, struct span said)
+{
+    session_note_failure(s, failure, code, enhanced, words, said);
     session_dial_on(s);
 }
 
@@ -97,6 +84,7 @@ void session_on_addresses(struct session *s, const struct address_result *result
     if (s->state != SESSION_LOOKING_UP)
         return; /* it was cut off meanwhile */
     dialer_addresses(&s->dialer, result, s->shard->settings->allow_loopback);
+    session_put_slow_last(s);
     session_dial_on(s);
 }
 

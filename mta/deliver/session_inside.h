@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What the parts of a session share; private to session*.c.  session.c: its life; session_dial.c:
- * reaching a host; session_tls.c: securing it; session_peer.c: what is remembered of it;
- * session_talk.c: the dialogue; session_jobs.c: the jobs. */
+ * reaching a host; session_connect.c: connecting to one of its addresses; session_tls.c: securing
+ * it; session_peer.c: what is remembered of it; session_talk.c: the dialogue; session_jobs.c: the
+ * jobs. */
 #pragma once
 #include "mta/deliver/session.h"
 #include "mta/deliver/world.h"
@@ -20,6 +21,16 @@ void session_dial_on(struct session *s);
 void session_dial_failed(struct session *s, enum dial_failure failure, unsigned code,
                          const unsigned char enhanced[3], const char *words, struct span said);
 void session_host_failed(struct session *s);
+/* The same, and whoever calls goes on. */
+void session_note_failure(struct session *s, enum dial_failure failure, unsigned code,
+                          const unsigned char enhanced[3], const char *words, struct span said);
+
+/* session_connect.c: to this address of the dialer's host, and to others of it where it takes long.
+ */
+void session_connect(struct session *s, const struct net_address *address);
+/* Something came of an attempt, or its time is over. */
+void session_on_connecting(struct session *s);
+void session_drop_attempts(struct session *s);
 
 /* session_tls.c */
 enum policy_tls session_tls_policy(const struct session *s);
@@ -34,6 +45,10 @@ struct peer *session_meet_peer(struct session *s);
 const struct peer *session_find_peer(struct session *s);
 /* Something was read: if tickets came with it, the next connections have them. */
 void session_keep_tickets(struct session *s);
+/* The address in hand did not take the connection, or another one was faster. */
+void session_note_slow(struct session *s);
+/* Such addresses of the dialer's host come behind the others. */
+void session_put_slow_last(struct session *s);
 /* A job is done on this connection: what helps the next one is kept. */
 void session_remember_host(struct session *s);
 /* How much of the protocol this host is trusted with. */

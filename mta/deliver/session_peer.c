@@ -6,24 +6,52 @@
 #include "mta/deliver/session_inside.h"
 #include <stdio.h>
 
-static struct span peer_name(const struct session *s,
-                             char into[MX_NAME_BYTES + NET_ADDRESS_TEXT_BYTES + 16])
+enum { PEER_NAME_BYTES = MX_NAME_BYTES + NET_ADDRESS_TEXT_BYTES + 16 };
+
+static struct span peer_name(const char *host, const char *ip, unsigned port,
+                             char into[PEER_NAME_BYTES])
 {
-    int len = snprintf(into, MX_NAME_BYTES + NET_ADDRESS_TEXT_BYTES + 16, "%s[%s]:%u", s->host,
-                       s->ip, s->port);
+    int len = snprintf(into, PEER_NAME_BYTES, "%s[%s]:%u", host, ip, port);
     return span_make(into, (size_t)len);
 }
 
 struct peer *session_meet_peer(struct session *s)
 {
-    char name[MX_NAME_BYTES + NET_ADDRESS_TEXT_BYTES + 16];
-    return peers_meet(&s->shard->peers, peer_name(s, name));
+    char name[PEER_NAME_BYTES];
+    return peers_meet(&s->shard->peers, peer_name(s->host, s->ip, s->port, name));
 }
 
 const struct peer *session_find_peer(struct session *s)
 {
-    char name[MX_NAME_BYTES + NET_ADDRESS_TEXT_BYTES + 16];
-    return peers_find(&s->shard->peers, peer_name(s, name));
+    char name[PEER_NAME_BYTES];
+    return peers_find(&s->shard->peers, peer_name(s->host, s->ip, s->port, name));
+}
+
+void session_note_slow(struct session *s)
+{
+    if (s->dialer.address_count > 1) /* else there is nothing to choose from */
+        session_meet_peer(s)->slow_until_ms = s->shard->now_ms + PEER_SLOW_MS;
+}
+
+static bool is_slow(struct session *s, const struct net_address *address)
+{
+    char name[PEER_NAME_BYTES], ip[NET_ADDRESS_TEXT_BYTES];
+    const struct dialer *d = &s->dialer;
+    struct span key =
+        peer_name(dialer_host(d), net_address_text(address, ip), dialer_port(d), name);
+    const struct peer *peer = peers_find(&s->shard->peers, key);
+    return peer != NULL && s->shard->now_ms < peer->slow_until_ms;
+}
+
+void session_put_slow_last(struct session *s)
+{
+    bool slow[MX_ADDRESSES_MAX];
+    struct dialer *d = &s->dialer;
+    if (d->address_count < 2)
+        return;
+    for (size_t i = 0; i < d->address_count; i++)
+        slow[i] = is_slow(s, &d->addresses[i]);
+    dialer_put_last(d, slow);
 }
 
 /*

@@ -62,5 +62,47 @@ def test_a_ticket_that_is_refused_costs_a_handshake_only():
         rig.expect_delivered(everybody(6))
 
 
+TWO_ADDRESSES = "host mx.test 127.0.9.1,127.0.9.2 blackholes=1\ndomain a.example mx=mx.test\n"
+
+
+def test_an_address_that_does_not_answer_is_overtaken():
+    """Long before its time is over; and the next connection does not go there at all."""
+    with Rig(TWO_ADDRESSES, "sites: {default: {connections: 2, idle: 0s}}") as rig:
+        for n in range(3):
+            send_many(rig, 1, first=n)
+            rig.wait_empty()
+        status = rig.status()
+        expect(status["dials"] == 4 and status["dial_failures"] == 0, status)
+        rows = rig.events("delivered")
+        expect([row["ip"] for row in rows] == ["127.0.9.2"] * 3 and all(row["attempt"] == 1 for row in rows), rows)
+        expect(rig.internet.host("mx.test")["connections"] == 3, rig.internet.host("mx.test"))
+
+
+def test_without_a_second_place_addresses_take_turns():
+    with Rig(TWO_ADDRESSES, start=False) as rig:
+        rig.write_config("sites: {default: {connections: 1, idle: 0s}}\n"
+                         "delivery: {port: %d, allow_loopback: true, timeouts: {connect: 1s}}" % rig.internet.about["smtp_port"])
+        rig.start()
+        for n in range(2):
+            send_many(rig, 1, first=n)
+            rig.wait_empty()
+        status = rig.status()
+        expect(status["dials"] == 3 and status["dial_failures"] == 1, status)
+        rig.expect_delivered(everybody(2))
+        expect(rig.internet.host("mx.test")["open_max"] == 1, rig.internet.host("mx.test"))
+
+
+def test_when_no_address_answers_the_mail_waits():
+    with Rig("host mx.test 127.0.9.1,127.0.9.2 blackhole\ndomain a.example mx=mx.test\n", start=False) as rig:
+        rig.write_config("delivery: {port: %d, allow_loopback: true, timeouts: {connect: 1s}}\n"
+                         "retry: {intervals: [1h], expire: 2h}" % rig.internet.about["smtp_port"])
+        rig.start()
+        send_many(rig, 1)
+        wait_for(lambda: rig.events("deferred"), "the message to be deferred", 20)
+        row = rig.events("deferred")[0]
+        expect("timed out" in row["text"], row)
+        expect(rig.status()["dial_failures"] == 2, rig.status())
+
+
 if __name__ == "__main__":
     main(globals())

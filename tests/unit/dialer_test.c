@@ -86,6 +86,30 @@ static void addresses_come_one_by_one_with_the_hosts_port(void **state)
     assert_int_equal(dialer_next(&d, &address), DIAL_EXHAUSTED);
 }
 
+static void marked_addresses_go_last_in_their_order(void **state)
+{
+    static const unsigned expected[]   = {1, 3, 5, 2, 4};
+    const bool marks[MX_ADDRESSES_MAX] = {false, true, false, true, false};
+    struct site_target one             = target;
+    struct rng rng;
+    struct dialer d;
+    struct net_address address;
+    (void)state;
+    rng_seed(&rng, 1);
+    one.host_count              = 1;
+    struct address_result found = addresses("198.51.100.1", 5);
+    dialer_init(&d, &one, &rng);
+    assert_false(dialer_has_another(&d));
+    dialer_addresses(&d, &found, false);
+    dialer_put_last(&d, marks);
+    for (size_t i = 0; i < 5; i++) {
+        assert_true(dialer_has_another(&d));
+        assert_int_equal(dialer_next(&d, &address), DIAL_CONNECT);
+        assert_int_equal(address.ip[3], expected[i]);
+    }
+    assert_false(dialer_has_another(&d));
+}
+
 static void private_addresses_are_refused_for_mx_only(void **state)
 {
     (void)state;
@@ -202,6 +226,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equals_are_shuffled_and_the_worse_come_last),
         cmocka_unit_test(addresses_come_one_by_one_with_the_hosts_port),
+        cmocka_unit_test(marked_addresses_go_last_in_their_order),
         cmocka_unit_test(private_addresses_are_refused_for_mx_only),
         cmocka_unit_test(the_failures_together_decide),
         cmocka_unit_test(a_reply_tells_more_than_silence),
