@@ -12,34 +12,47 @@
  * After a time-out the preference moves on, so that a dead first server costs its time-out once and
  * not for every name.
  *
+ * A socket serves many questions, because making one costs more than asking; but not for long,
+ * because whoever knows its port has half of what it takes to forge an answer.  So each channel has
+ * two lines, and they take turns: one is hung up once all its questions are answered.
+ *
  * Callbacks of c-ares only move a question to 'answered'; what follows happens in resolver_take().
  */
 #include "dns/packet.h"
 #include "dns/resolver.h"
+#include "dns/servers_cares.h"
 #include "mta/base/bytes.h"
 #include "mta/base/fault.h"
 #include "mta/base/mem.h"
 #include "mta/sys/clock.h"
 #include "mta/sys/loop_uv.h"
 #include "mta/sys/net.h"
-#include <ares.h>
 #include <string.h>
 
 enum {
-    RESOLVER_SERVERS_MAX = 8,
     RESOLVER_TIMEOUT_MS  = 2000,
     RESOLVER_TRIES       = 4,
     RESOLVER_QUESTION_MS = 30000, /* in all; then there is no further try */
     RESOLVER_TICK_MS     = 100,   /* how exactly time-outs are kept */
+    RESOLVER_LINE_MS     = 1000,  /* then the other line has its turn */
+    RESOLVER_LINES       = 2,
     RESOLVER_ASKED_MIN   = 2,
-    RESOLVER_PORT        = 53,
     RESOLVER_OPT_BYTES   = 11, /* what dns_write_query() puts last */
     RESOLVER_ARCOUNT_AT  = 10, /* in the header */
 };
 
+/* c-ares with sockets of its own. */
+struct line {
+    struct channel *channel;
+    ares_channel ares; /* NULL: not there yet */
+    size_t asked;      /* questions without an answer */
+};
+
 struct channel {
     struct resolver *resolver;
-    ares_channel ares;
+    struct line lines[RESOLVER_LINES];
+    size_t line; /* the one for the next question */
+    uint64_t since_ms;
     bool is_plain; /* c-ares has dropped EDNS on it, and so do we */
 };
 
@@ -47,7 +60,8 @@ struct resolver {
     struct loop *loop;
     uv_timer_t tick;
     size_t channel_count, preferred;
-    struct channel channels[RESOLVER_SERVERS_MAX];
+    struct channel channels[SERVERS_MAX];
+    struct servers servers;
     struct list sockets, asked, answered;
     struct question *taken; /* holds the packet that resolver_take() gave */
     size_t handles;         /* not closed yet; the last one frees */
@@ -57,7 +71,7 @@ struct resolver {
 /* A socket of c-ares, watched. */
 struct socket {
     uv_poll_t poll;
-    struct channel *channel;
+    struct line *line;
     int fd;
     struct list in_resolver;
 };
@@ -67,7 +81,8 @@ struct question {
     struct resolver *resolver;
     void *tag;
     uint64_t asked_ms;
-    size_t channel;     /* where it was asked last */
+    size_t channel; /* where it was asked last */
+    struct line *line;
     unsigned asked;     /* how often */
     enum status status; /* of the last answer */
     struct buf query, packet;
@@ -89,7 +104,7 @@ static void on_tick_closed(uv_handle_t *tick)
 static void on_socket_closed(uv_handle_t *poll)
 {
     struct socket *s   = poll->data;
-    struct resolver *r = s->channel->resolver;
+    struct resolver *r = s->line->channel->resolver;
     mem_free(s);
     handle_closed(r);
 }
@@ -99,19 +114,41 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     const struct socket *s = poll->data;
     if (status < 0)
         events = UV_READABLE | UV_WRITABLE; /* the next read or write tells c-ares */
-    ares_process_fd(s->channel->ares, events & UV_READABLE ? s->fd : ARES_SOCKET_BAD,
+    ares_process_fd(s->line->ares, events & UV_READABLE ? s->fd : ARES_SOCKET_BAD,
                     events & UV_WRITABLE ? s->fd : ARES_SOCKET_BAD);
+}
+
+/* Its sockets go. */
+static bool hang_up(struct line *line)
+{
+    const struct resolver *r = line->channel->resolver;
+    return servers_give(&r->servers, (size_t)(line->channel - r->channels), line->ares);
+}
+
+static void keep_time(struct channel *channel)
+{
+    for (size_t i = 0; i < RESOLVER_LINES; i++)
+        ares_process_fd(channel->lines[i].ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+}
+
+/* Nobody asks any more: the next who does gets another port. */
+static void rest(struct resolver *r)
+{
+    for (size_t i = 0; i < r->channel_count; i++)
+        for (size_t j = 0; j < RESOLVER_LINES; j++)
+            must(hang_up(&r->channels[i].lines[j]));
+    (void)uv_timer_stop(&r->tick);
 }
 
 static void on_tick(uv_timer_t *tick)
 {
     struct resolver *r = tick->data;
     for (size_t i = 0; i < r->channel_count; i++)
-        ares_process_fd(r->channels[i].ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+        keep_time(&r->channels[i]);
     if (!list_is_empty(&r->answered))
         uv_stop(&r->loop->uv); /* a turn is owed: the poll that follows a timer must not sleep */
     if (list_is_empty(&r->asked))
-        (void)uv_timer_stop(tick);
+        rest(r);
 }
 
 static struct socket *socket_of(const struct resolver *r, int fd)
@@ -124,11 +161,11 @@ static struct socket *socket_of(const struct resolver *r, int fd)
     return NULL;
 }
 
-static struct socket *socket_open(struct channel *channel, int fd)
+static struct socket *socket_open(struct line *line, int fd)
 {
-    struct resolver *r = channel->resolver;
+    struct resolver *r = line->channel->resolver;
     struct socket *s   = mem_new(sizeof *s);
-    s->channel         = channel;
+    s->line            = line;
     s->fd              = fd;
     must(uv_poll_init(&r->loop->uv, &s->poll, fd) == 0);
     s->poll.data = s;
@@ -140,14 +177,15 @@ static struct socket *socket_open(struct channel *channel, int fd)
 /* c-ares closes the descriptor right after it has said that it wants nothing more. */
 static void on_socket_state(void *data, ares_socket_t fd, int readable, int writable)
 {
-    struct channel *channel = data;
-    struct socket *s        = socket_of(channel->resolver, fd);
-    int events              = (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0);
+    struct line *line  = data;
+    struct resolver *r = line->channel->resolver;
+    struct socket *s   = socket_of(r, fd);
+    int events         = (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0);
     if (s == NULL && events != 0)
-        s = socket_open(channel, fd);
+        s = socket_open(line, fd);
     if (s == NULL)
         return;
-    loop_touch_uv(channel->resolver->loop);
+    loop_touch_uv(r->loop);
     if (events != 0) {
         must(uv_poll_start(&s->poll, events, on_poll) == 0);
         return;
@@ -198,6 +236,7 @@ static void on_answer(void *data, int ares_status, int timeouts, unsigned char *
 {
     struct question *q = data;
     struct resolver *r = q->resolver;
+    q->line->asked--;
     buf_clear(&q->packet);
     if (ares_status == ARES_SUCCESS && len > 0)
         buf_put(&q->packet, span_make((const char *)bytes, (size_t)len));
@@ -220,18 +259,32 @@ static size_t write_header(struct question *q, const struct channel *channel)
     return q->query.len - (channel->is_plain ? RESOLVER_OPT_BYTES : 0);
 }
 
+static struct line *line_for(struct channel *channel)
+{
+    uint64_t now_ms  = clock_now_ms();
+    size_t next      = (channel->line + 1) % RESOLVER_LINES;
+    struct line *one = &channel->lines[next];
+    if (now_ms - channel->since_ms >= RESOLVER_LINE_MS && one->asked == 0) {
+        must(hang_up(one));
+        channel->line     = next;
+        channel->since_ms = now_ms;
+    }
+    return &channel->lines[channel->line];
+}
+
 static void send_on(struct question *q, size_t channel)
 {
     struct resolver *r = q->resolver;
     size_t len         = write_header(q, &r->channels[channel]);
     q->channel         = channel;
+    q->line            = line_for(&r->channels[channel]);
     q->asked++;
+    q->line->asked++;
     list_move(&r->asked, &q->in_resolver);
     loop_touch_uv(r->loop);
     if (!uv_is_active((uv_handle_t *)&r->tick))
         (void)uv_timer_start(&r->tick, on_tick, RESOLVER_TICK_MS, RESOLVER_TICK_MS);
-    ares_send(r->channels[channel].ares, (const unsigned char *)q->query.at, (int)len, on_answer,
-              q);
+    ares_send(q->line->ares, (const unsigned char *)q->query.at, (int)len, on_answer, q);
 }
 
 void resolver_ask(struct resolver *r, struct span name, unsigned type, void *tag)
@@ -287,44 +340,7 @@ bool resolver_take(struct resolver *r, struct resolver_answer *answer)
     return false;
 }
 
-/* Servers. */
-
-struct servers {
-    struct ares_addr_port_node nodes[RESOLVER_SERVERS_MAX];
-    size_t count;
-};
-
-static bool parse_server(const char *text, struct ares_addr_port_node *node)
-{
-    struct net_address address;
-    struct span span = span_of(text);
-    if (net_endpoint_parse(span, &address) != OK && net_address_parse(span, &address) != OK)
-        return false;
-    if (address.family != NET_IPV4 && address.family != NET_IPV6)
-        return false;
-    *node        = (struct ares_addr_port_node){.udp_port = address.port, .tcp_port = address.port};
-    node->family = address.family == NET_IPV4 ? AF_INET : AF_INET6;
-    if (address.port == 0)
-        node->udp_port = node->tcp_port = RESOLVER_PORT;
-    memcpy(&node->addr, address.ip, address.family == NET_IPV4 ? 4 : 16);
-    return true;
-}
-
-static bool parse_servers(const struct resolver_config *config, struct servers *servers,
-                          struct buf *error)
-{
-    if (config->server_count > RESOLVER_SERVERS_MAX) {
-        buf_printf(error, "more than %d name servers", RESOLVER_SERVERS_MAX);
-        return false;
-    }
-    for (; servers->count < config->server_count; servers->count++)
-        if (!parse_server(config->servers[servers->count], &servers->nodes[servers->count])) {
-            buf_printf(error, "name server '%s' is not an IP address with a port",
-                       config->servers[servers->count]);
-            return false;
-        }
-    return true;
-}
+/* Opening. */
 
 /* The longest series of doubling time-outs over all servers that ends in time; at least one. */
 static int tries_in_time(unsigned timeout_ms, unsigned tries, size_t server_count)
@@ -339,62 +355,46 @@ static int tries_in_time(unsigned timeout_ms, unsigned tries, size_t server_coun
     return fitting > 0 ? (int)fitting : 1;
 }
 
-static int channel_options(struct channel *channel, const struct resolver_config *config,
-                           size_t server_count, struct ares_options *options)
+static int line_options(struct line *line, const struct resolver_config *config,
+                        size_t server_count, struct ares_options *options)
 {
     unsigned timeout_ms = config->timeout_ms > 0 ? config->timeout_ms : RESOLVER_TIMEOUT_MS;
     unsigned tries      = config->tries > 0 ? config->tries : RESOLVER_TRIES;
-    *options            = (struct ares_options){.flags = ARES_FLAG_EDNS | ARES_FLAG_NOCHECKRESP |
-                                                         ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
-                                                .timeout = (int)timeout_ms,
-                                                .tries   = tries_in_time(timeout_ms, tries, server_count),
-                                                .ednspsz = DNS_UDP_BYTES,
-                                                .sock_state_cb      = on_socket_state,
-                                                .sock_state_cb_data = channel};
+    *options =
+        (struct ares_options){.flags = ARES_FLAG_EDNS | ARES_FLAG_NOCHECKRESP | ARES_FLAG_NOSEARCH |
+                                       ARES_FLAG_NOALIASES | ARES_FLAG_STAYOPEN,
+                              .timeout            = (int)timeout_ms,
+                              .tries              = tries_in_time(timeout_ms, tries, server_count),
+                              .ednspsz            = DNS_UDP_BYTES,
+                              .sock_state_cb      = on_socket_state,
+                              .sock_state_cb_data = line};
     return ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_EDNSPSZ |
            ARES_OPT_SOCK_STATE_CB | ARES_OPT_NOROTATE;
 }
 
-/* The servers of resolv.conf, as c-ares has read it. */
-static bool system_servers(struct servers *servers)
-{
-    ares_channel ares;
-    struct ares_addr_port_node *list = NULL;
-    if (ares_init(&ares) != ARES_SUCCESS)
-        return false;
-    if (ares_get_servers_ports(ares, &list) == ARES_SUCCESS) {
-        const struct ares_addr_port_node *node = list;
-        for (; node != NULL && servers->count < RESOLVER_SERVERS_MAX; node = node->next)
-            servers->nodes[servers->count++] = *node;
-        ares_free_data(list);
-    }
-    ares_destroy(ares);
-    return servers->count > 0;
-}
-
-/* All servers, beginning with the one the channel is for. */
-static bool set_servers(struct channel *channel, const struct servers *servers, size_t first)
-{
-    struct ares_addr_port_node list[RESOLVER_SERVERS_MAX];
-    for (size_t i = 0; i < servers->count; i++) {
-        list[i]      = servers->nodes[(first + i) % servers->count];
-        list[i].next = i + 1 < servers->count ? &list[i + 1] : NULL;
-    }
-    return ares_set_servers_ports(channel->ares, list) == ARES_SUCCESS;
-}
-
-static bool open_channels(struct resolver *r, const struct resolver_config *config,
-                          const struct servers *servers)
+static bool open_lines(struct channel *channel, const struct resolver_config *config)
 {
     struct ares_options options;
-    for (size_t i = 0; i < servers->count; i++) {
-        struct channel *channel = &r->channels[i];
-        channel->resolver       = r;
-        int mask                = channel_options(channel, config, servers->count, &options);
-        if (ares_init_options(&channel->ares, &options, mask) != ARES_SUCCESS)
+    for (size_t i = 0; i < RESOLVER_LINES; i++) {
+        struct line *line = &channel->lines[i];
+        line->channel     = channel;
+        int mask          = line_options(line, config, channel->resolver->servers.count, &options);
+        if (ares_init_options(&line->ares, &options, mask) != ARES_SUCCESS) {
+            line->ares = NULL;
             return false;
-        r->channel_count++;
-        if (!set_servers(channel, servers, i))
+        }
+        if (!hang_up(line))
+            return false;
+    }
+    return true;
+}
+
+static bool open_channels(struct resolver *r, const struct resolver_config *config)
+{
+    for (size_t i = 0; i < r->servers.count; i++) {
+        struct channel *channel = &r->channels[r->channel_count++];
+        channel->resolver       = r;
+        if (!open_lines(channel, config))
             return false;
     }
     return true;
@@ -416,17 +416,26 @@ static struct resolver *resolver_new(struct loop *loop)
 struct resolver *resolver_open(struct loop *loop, const struct resolver_config *config,
                                struct buf *error)
 {
-    struct servers servers = {0};
-    if (!parse_servers(config, &servers, error))
+    struct servers servers;
+    if (!servers_parse(&servers, config, error))
         return NULL;
     must(ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS); /* counted by c-ares */
     struct resolver *r = resolver_new(loop);
-    bool has_servers   = servers.count > 0 || system_servers(&servers);
-    if (has_servers && open_channels(r, config, &servers))
+    bool has_servers   = servers.count > 0 || servers_of_system(&servers);
+    r->servers         = servers;
+    if (has_servers && open_channels(r, config))
         return r;
     buf_put_text(error, "no name server can be used");
     resolver_close(r);
     return NULL;
+}
+
+/* Every question asked comes to on_answer(). */
+static void close_lines(struct channel *channel)
+{
+    for (size_t i = 0; i < RESOLVER_LINES; i++)
+        if (channel->lines[i].ares != NULL)
+            ares_destroy(channel->lines[i].ares);
 }
 
 void resolver_close(struct resolver *r)
@@ -434,7 +443,7 @@ void resolver_close(struct resolver *r)
     struct list *node;
     r->is_closing = true;
     for (size_t i = 0; i < r->channel_count; i++)
-        ares_destroy(r->channels[i].ares); /* every question asked comes to on_answer() */
+        close_lines(&r->channels[i]);
     must(list_is_empty(&r->asked) && list_is_empty(&r->sockets));
     while ((node = list_take(&r->answered)) != NULL)
         question_free(CONTAINER_OF(node, struct question, in_resolver));

@@ -40,6 +40,8 @@ struct server {
     atomic_uint udp_count, tcp_count;
     atomic_uint opt_count; /* questions with an OPT record */
     atomic_uint bad_count; /* questions that are not as we write them */
+    atomic_uint last_port; /* where the last came from, by UDP */
+    atomic_uint port_changes;
 };
 
 static void fill(struct buf *answer, const char *name, unsigned count)
@@ -127,6 +129,8 @@ static void serve_udp(struct server *s)
     struct buf answer    = {0};
     ssize_t len = recvfrom(s->udp, query, sizeof query, 0, (struct sockaddr *)&from, &from_bytes);
     s->udp_count++;
+    s->port_changes += s->last_port != from.sin_port;
+    s->last_port = from.sin_port;
     if (len > 12 && answer_to(s, query, (size_t)len, true, &answer)) {
         if (s->manner == LYING)
             send_lies(s, &answer, &from);
@@ -332,6 +336,77 @@ static void a_thousand_questions_get_theirs(void **state)
         assert_int_equal(*tag, 0);
         *tag = 1;
     }
+    world_close(&w);
+    server_stop(&s);
+}
+
+/* Lets time pass. */
+static void rest(struct world *w, unsigned ms)
+{
+    w->wanted      = w->count + 1;
+    w->deadline_ms = clock_now_ms() + ms;
+    loop_run(w->loop);
+}
+
+static void a_burst_comes_from_one_port(void **state)
+{
+    (void)state;
+    enum { QUESTIONS = 200 };
+    struct server s;
+    struct world w;
+    server_start(&s, GOOD);
+    world_open(&w, (const char *const[]){s.address}, 1, SLOW_MS);
+    for (int i = 0; i < QUESTIONS; i++)
+        assert_int_equal(ask(&w, "d.example")->status, OK);
+    world_close(&w);
+    server_stop(&s);
+    assert_true(s.port_changes < QUESTIONS / 10);
+}
+
+static void after_a_pause_the_port_is_another(void **state)
+{
+    (void)state;
+    struct server s;
+    struct world w;
+    server_start(&s, GOOD);
+    world_open(&w, (const char *const[]){s.address}, 1, SLOW_MS);
+    for (unsigned i = 1; i <= 3; i++) {
+        assert_int_equal(ask(&w, "d.example")->status, OK);
+        assert_int_equal(s.port_changes, i);
+        rest(&w, 500);
+    }
+    world_close(&w);
+    server_stop(&s);
+}
+
+/* Someone who asks on and on must not stay where others could find out. */
+static void the_port_changes_while_questions_go_on(void **state)
+{
+    (void)state;
+    struct server s;
+    struct world w;
+    server_start(&s, GOOD);
+    world_open(&w, (const char *const[]){s.address}, 1, SLOW_MS);
+    uint64_t end_ms = clock_now_ms() + PATIENCE_MS;
+    while (s.port_changes < 3 && clock_now_ms() < end_ms && w.count < ANSWERS_MAX) {
+        assert_int_equal(ask(&w, "d.example")->status, OK);
+        rest(&w, 10);
+    }
+    assert_true(s.port_changes >= 3);
+    world_close(&w);
+    server_stop(&s);
+}
+
+static void a_silent_question_does_not_keep_others(void **state)
+{
+    (void)state;
+    struct server s;
+    struct world w;
+    server_start(&s, GOOD);
+    world_open(&w, (const char *const[]){s.address}, 1, SLOW_MS);
+    resolver_ask(w.resolver, span_of("silent.example"), DNS_A, NULL);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(ask(&w, "d.example")->status, OK);
     world_close(&w);
     server_stop(&s);
 }
@@ -591,6 +666,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_question_gets_its_answer),
         cmocka_unit_test(a_thousand_questions_get_theirs),
+        cmocka_unit_test(a_burst_comes_from_one_port),
+        cmocka_unit_test(after_a_pause_the_port_is_another),
+        cmocka_unit_test(the_port_changes_while_questions_go_on),
+        cmocka_unit_test(a_silent_question_does_not_keep_others),
         cmocka_unit_test(a_big_answer_comes_by_tcp),
         cmocka_unit_test(a_thousand_bytes_come_by_udp),
         cmocka_unit_test(a_silent_server_times_out),
