@@ -351,11 +351,12 @@ static uint64_t work(struct engine *e, uint64_t now_ms)
     uint64_t next = router_turn(e->router, now_ms);
     engine_take_signals(e);
     engine_take_orders(e);
+    take_commits(e); /* clients wait for these */
     take_connections(e);
+    spool_submit(e->spool, now_ms); /* it syncs while we deliver */
     keep_earlier(&next, turn_shard(e));
     keep_earlier(&next, local_turn(&e->local, now_ms, e->wall_ms));
     (void)take_jobs_home(e);
-    take_commits(e);
     keep_earlier(&next, receive_turn(e->receive, now_ms, e->wall_ms));
     keep_earlier(&next, intake_turn(e->intake, now_ms));
     keep_earlier(&next, control_turn(e->control, now_ms, e->wall_ms));

@@ -327,7 +327,7 @@ static bool may_place_more(const struct spool *s)
     return s->txn.is_active && s->txn.is_paused && s->log.flying == NULL;
 }
 
-uint64_t spool_turn(struct spool *s, uint64_t now_ms)
+void spool_submit(struct spool *s, uint64_t now_ms)
 {
     s->now_ms = now_ms;
     spool_take_done(s);
@@ -339,6 +339,11 @@ uint64_t spool_turn(struct spool *s, uint64_t now_ms)
         (void)spool_place_txn(s); /* they hear that it is over */
         drafts_place(s);
     }
+}
+
+uint64_t spool_turn(struct spool *s, uint64_t now_ms)
+{
+    spool_submit(s, now_ms);
     bool goes_on  = compact_turn(s);
     uint64_t next = keeper_turn(s);
     if (s->compact.victim != NULL && s->compact.retry_ms > now_ms && s->compact.retry_ms < next)

@@ -168,6 +168,9 @@ void spool_put_checkpoint(struct spool *spool, uint64_t id, const uint32_t *inde
 
 /* --- turning --- */
 
+/* What waits goes to the disk now, if that is free: so that it syncs while other work of the turn
+ * is done.  The other half of spool_turn(), which does it once more. */
+void spool_submit(struct spool *spool, uint64_t now_ms);
 /* Once per loop turn, after the work: hands the gathered group to the disk thread, takes back what
  * is done, compacts a bounded piece.  Returns when it wants to run again. */
 uint64_t spool_turn(struct spool *spool, uint64_t now_ms);
