@@ -77,6 +77,8 @@ static void take_commits(struct engine *e)
             continue;
         if (kind_of(done.owner) == REPORTS_KIND)
             reports_on_done(e->reports, &done, e->now_ms, e->wall_ms);
+        else if (kind_of(done.owner) == LOCAL_KIND)
+            local_done(&e->local, &done);
         else
             receive_on_done(e->receive, &done);
     }
@@ -611,6 +613,11 @@ struct event_log *engine_log(struct engine *e)
 struct queue *engine_queue(struct engine *e)
 {
     return e->queue;
+}
+
+struct intake *engine_intake(struct engine *e)
+{
+    return e->intake;
 }
 
 struct spool *engine_spool(struct engine *e)

@@ -32,6 +32,7 @@ void engine_close(struct engine *engine);
 
 struct event_log *engine_log(struct engine *engine);
 struct queue *engine_queue(struct engine *engine);
+struct intake *engine_intake(struct engine *engine);
 struct spool *engine_spool(struct engine *engine);
 struct loop *engine_loop(struct engine *engine);
 bool engine_has_stopped(const struct engine *engine);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "mta/local.h"
+#include "mta/base/fault.h"
 
 void local_init(struct local *local, const struct local_taker *taker)
 {
@@ -31,6 +32,12 @@ uint64_t local_turn(struct local *local, uint64_t now_ms, uint64_t wall_ms)
 {
     return local->taker == NULL ? UINT64_MAX
                                 : local->taker->turn(local->taker->owner, now_ms, wall_ms);
+}
+
+void local_done(struct local *local, const struct intake_done *done)
+{
+    must(local->taker != NULL);
+    local->taker->done(local->taker->owner, done);
 }
 
 void local_stop(struct local *local)

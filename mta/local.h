@@ -18,6 +18,12 @@
 #pragma once
 #include "mta/queue/job.h"
 
+struct intake_done;
+
+/* The first field, an unsigned, of whatever a taker gives intake_commit() as the owner of a mail
+ * that it makes. */
+enum { LOCAL_KIND = 0x10ca10ca };
+
 struct local_taker {
     void *owner;
     /* The job, with what it points to, is the taker's until it comes out of take(). */
@@ -26,6 +32,8 @@ struct local_taker {
     /* Once a turn, before take(); returns when it wants to be called again.  Another thread of the
      * taker's wakes the loop by a mailbox. */
     uint64_t (*turn)(void *owner, uint64_t now_ms, uint64_t wall_ms);
+    /* A mail that the taker has made is durable, or refused. */
+    void (*done)(void *owner, const struct intake_done *done);
     /* The end: every job comes out of the next take(), decided or not. */
     void (*stop)(void *owner);
 };
@@ -39,4 +47,5 @@ void local_init(struct local *local, const struct local_taker *taker);
 void local_give(struct local *local, struct job *job);
 struct job *local_take(struct local *local);
 uint64_t local_turn(struct local *local, uint64_t now_ms, uint64_t wall_ms);
+void local_done(struct local *local, const struct intake_done *done);
 void local_stop(struct local *local);

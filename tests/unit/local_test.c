@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Mail for ourselves goes through the queue, and to whoever takes it. */
 #include "mta/local.h"
+#include "mta/receive/intake.h"
 #include "tests/unit/queue_fixture.h"
 
 static struct fixture f;
@@ -11,7 +12,7 @@ static struct local local;
 struct taker {
     struct list held;
     bool is_done; /* it gives back what it holds */
-    size_t given, turns;
+    size_t given, turns, done;
 };
 static struct taker taker;
 
@@ -37,6 +38,12 @@ static uint64_t turn(void *owner, uint64_t now_ms, uint64_t wall_ms)
     return now_ms + 1000;
 }
 
+static void done(void *owner, const struct intake_done *what)
+{
+    struct taker *t = owner;
+    t->done += what->status == OK;
+}
+
 static void stop(void *owner)
 {
     struct taker *t = owner;
@@ -44,7 +51,7 @@ static void stop(void *owner)
 }
 
 static const struct local_taker interface = {
-    .owner = &taker, .give = give, .take = take, .turn = turn, .stop = stop};
+    .owner = &taker, .give = give, .take = take, .turn = turn, .done = done, .stop = stop};
 
 /* --- the world --- */
 
@@ -206,6 +213,14 @@ static void without_a_taker_they_wait_for_one(void **state)
     assert_int_equal(taker.turns, 1);
 }
 
+static void the_taker_hears_what_became_of_its_own_mail(void **state)
+{
+    (void)state;
+    struct intake_done what = {.owner = &taker, .status = OK};
+    local_done(&local, &what);
+    assert_int_equal(taker.done, 1);
+}
+
 static void all_come_back_at_the_end(void **state)
 {
     (void)state;
@@ -238,6 +253,7 @@ int main(void)
         TEST(one_left_undecided_comes_again),
         TEST(a_success_report_is_ours_to_make),
         TEST(without_a_taker_they_wait_for_one),
+        TEST(the_taker_hears_what_became_of_its_own_mail),
         TEST(all_come_back_at_the_end),
         TEST(what_operators_say_of_sites_is_not_meant_for_us),
 #undef TEST
