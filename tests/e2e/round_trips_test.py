@@ -22,6 +22,8 @@ class Sink:
         self.lock = threading.Lock()
         self.got = collections.Counter()  # recipient: messages
         self.connections, self.turns, self.reads, self.messages, self.rsets, self.chunks = [], 0, 0, 0, 0, 0
+        self.begun = []  # for each connection: how many messages had been taken before it
+        self.longest = 0  # the turns of the connection that had most, the first and the last too
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):
@@ -43,10 +45,12 @@ class Hangup(Exception):
 class Talk:
     def __init__(self, sink, conn):
         self.sink, self.conn, self.input, self.output = sink, conn, b"", []
-        self.rcpts, self.has_sender, self.messages, self.turns, self.reads = [], False, 0, 0, 0
+        self.rcpts, self.has_sender, self.messages, self.turns, self.reads, self.all_turns = [], False, 0, 0, 0, 0
 
     def run(self):
         self.sink.open.wait()
+        with self.sink.lock:
+            self.sink.begun.append(self.sink.messages)
         try:
             self.say("220 " + self.sink.banner)
             while True:
@@ -56,6 +60,7 @@ class Talk:
         self.conn.close()
         with self.sink.lock:
             self.sink.connections.append(self.messages)
+            self.sink.longest = max(self.sink.longest, self.all_turns)
 
     def say(self, text):
         self.output.append(text.encode() + b"\r\n")
@@ -67,6 +72,7 @@ class Talk:
             self.conn.sendall(b"".join(self.output))
             self.output = []
             self.turns += self.messages > 0
+            self.all_turns += 1
         piece = self.conn.recv(1 << 20)
         self.reads += self.messages > 0
         if not piece:
@@ -166,15 +172,15 @@ class Talk:
         raise Hangup
 
 
-def rig_for(sink, site="bdat: false", per_connection=1000):
+def rig_for(sink, site="bdat: false", per_connection=1000, connections=1):
     return Rig(config="routes: [{domain: '*', to: 'smtp://127.0.0.1:%d'}]\n"
-               "sites: {default: {connections: 1, idle: 1s, rate: none, messages_per_connection: %d, %s}}\n"
-               "retry: {intervals: [2s], expire: 1h, jitter: 0%%, in_doubt: 1s}" % (sink.port, per_connection, site))
+               "sites: {default: {connections: %d, idle: 1s, rate: none, messages_per_connection: %d, %s}}\n"
+               "retry: {intervals: [2s], expire: 1h, jitter: 0%%, in_doubt: 1s}" % (sink.port, connections, per_connection, site))
 
 
-def run(sink, messages, site="bdat: false", per_connection=1000, seconds=60, size=2000):
+def run(sink, messages, site="bdat: false", per_connection=1000, seconds=60, size=2000, connections=1):
     """So many messages, which wait until all are there; gives the rig to look at."""
-    rig = rig_for(sink, site, per_connection)
+    rig = rig_for(sink, site, per_connection, connections)
     try:
         rcpts = ["user%d@a.example" % n for n in range(messages)]
         with rig.smtp() as s:
@@ -247,6 +253,26 @@ def test_less_than_one_with_a_bdat_window():
         expect(sink.chunks == 200, "%d chunks" % sink.chunks)
         expect(trips <= 0.75, "%.3f round trips a message" % trips)
         no_attempt_was_in_vain(rig)
+
+
+def ramp(site):
+    """Five connections, fifty messages each: what a strict site allows, and a queue that fills it."""
+    sink = Sink()
+    with run(sink, 250, site, per_connection=50, connections=5) as rig:
+        wait_for(lambda: sum(sink.connections) == 250, "the connections to end")
+        print("  connections of %s messages, begun behind %s; %d turns at most" % (sink.connections, sink.begun, sink.longest))
+        # When the first have had their fifty, the last messages get new ones, rather than wait behind those that are left.
+        expect(max(sink.connections) <= 50 and len(sink.connections) <= 5 + 4, sink.connections)
+        # A window of two grows by a quarter with each answer: three more connections take twelve answers and what is under way.
+        expect(sink.begun[4] <= 30, "the fifth connection began behind %d messages" % sink.begun[4])
+        # Greeting, EHLO, the envelope of the first, a turn for each message, QUIT: nothing else.
+        expect(sink.longest <= 50 + 5, "%d turns for %d messages" % (sink.longest, max(sink.connections)))
+        no_attempt_was_in_vain(rig)
+
+
+def test_a_strict_site_is_used_as_far_as_it_allows():
+    ramp("bdat: false")
+    ramp("bdat: true")
 
 
 def test_the_kill_switch():
