@@ -104,15 +104,16 @@ static uint64_t clipped(uint64_t until_wall_ms, uint64_t wall_ms, uint64_t max_m
     return left < max_ms ? left : max_ms;
 }
 
-static void restore_rcpt(struct recipient *r, const struct spool_rcpt *rcpt)
+static void restore_rcpt(struct engine *e, struct recipient *r, const struct spool_rcpt *rcpt)
 {
     r->state    = (uint8_t)rcpt->state;
     r->attempts = rcpt->attempts;
     if (rcpt->attempts == 0 && rcpt->last.wall_ms == 0)
         return; /* it was never tried */
-    struct attempt_note *note = attempt_note_new(&rcpt->last);
+    struct attempt_note *note = attempt_note_like(e->recovered_note, &rcpt->last);
     recipient_set_last(r, note);
-    attempt_note_release(note);
+    attempt_note_release(e->recovered_note);
+    e->recovered_note = note;
 }
 
 static uint64_t longest_wait_ms(const struct engine *e)
@@ -130,7 +131,7 @@ static uint64_t *add_rcpts(struct engine *e, struct message *m, const struct spo
         const struct spool_rcpt *rcpt = &found->rcpts[i];
         uint32_t index                = message_add_rcpt(m, &rcpt->envelope); /* may move them */
         must(index == found->first + i);
-        restore_rcpt(message_rcpt(m, index), rcpt);
+        restore_rcpt(e, message_rcpt(m, index), rcpt);
         due_in[i] = clipped(rcpt->next_wall_ms, e->wall_ms, wait_max);
     }
     return due_in;
@@ -204,6 +205,8 @@ static bool recover_some(struct engine *e)
             continue;
         }
         e->has_recovered = true;
+        attempt_note_release(e->recovered_note);
+        e->recovered_note = NULL;
         log_recovery(e);
     }
     return !e->has_recovered;
@@ -589,6 +592,7 @@ void engine_close(struct engine *e)
         intake_free(e->intake);
     if (e->router != NULL)
         router_close(e->router);
+    attempt_note_release(e->recovered_note);
     if (e->queue != NULL) {
         release_contents(e);
         queue_free(e->queue);

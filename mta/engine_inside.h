@@ -63,6 +63,7 @@ struct engine {
     struct long_turns long_turns;
     uint64_t long_turns_told, long_turn_due_ms;
     bool has_recovered;
+    struct attempt_note *recovered_note; /* the last one: neighbours often got the same reply */
     int exit_code;
 };
 

@@ -37,7 +37,7 @@ char *mem_text(const char *text)
 
 size_t mem_cost(const void *old)
 {
-    return old == NULL ? 0 : malloc_usable_size((void *)old) + sizeof(size_t);
+    return old == NULL ? 0 : malloc_usable_size((void *)old) + MEM_OVERHEAD;
 }
 
 void mem_give_back(void)

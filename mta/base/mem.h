@@ -20,6 +20,9 @@ enum { MEM_IS_WATCHED = 0 };
 enum { MEM_IS_WATCHED = 0 };
 #endif
 
+/* What the allocator adds to each piece, at least. */
+enum { MEM_OVERHEAD = sizeof(size_t) };
+
 /* Zeroed. */
 void *mem_new(size_t bytes);
 void *mem_new_array(size_t count, size_t bytes);

@@ -46,6 +46,7 @@ static void gather(const struct control_world *world, uint64_t wall_ms, struct f
 {
     *f = (struct facts){.has_room = spool_has_room(world->spool), .long_turns = *world->long_turns};
     queue_stats(world->queue, &f->queue);
+    f->queue.memory_bytes += spool_memory_bytes(world->spool);
     spool_stats(world->spool, &f->spool);
     receive_stats(world->receive, &f->receive);
     for (unsigned i = 0; i < world->shard_count; i++)

@@ -111,7 +111,7 @@ static struct site_message *new_message(struct site_flow *f, const struct batch 
     m->flow                = f;
     m->is_fresh            = true;
     m->is_findable         = f->ring->has_many_domains;
-    m->credit              = cost(full, full);
+    m->credit              = (int32_t)cost(full, full);
     list_init(&m->batches);
     if (m->is_findable) {
         m->by_message.id = b->message->id;
@@ -173,7 +173,7 @@ static struct site_message *next_message(struct site_flow *f, unsigned full)
         struct site_message *m = CONTAINER_OF(list_first(from), struct site_message, in_flow);
         if (m->credit > 0)
             return m;
-        m->credit += cost(full, full);
+        m->credit += (int32_t)cost(full, full);
         m->is_fresh = false;
         list_move(&t->regular, &m->in_flow);
     }
@@ -223,7 +223,7 @@ void flow_ring_charge(struct batch *b, unsigned recipients, unsigned full)
     struct site_message *m = b->turn;
     must(m != NULL);
     int64_t price = cost(recipients, full);
-    m->credit -= price;
+    m->credit -= (int32_t)price;
     m->flow->credit -= price;
     settle_express(m, price, cost(full, full));
 }

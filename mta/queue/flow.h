@@ -71,9 +71,11 @@ struct site_message {
     struct list in_flow;        /* site_flow->messages */
     struct list batches;
     struct site_flow *flow;
-    int64_t credit;
+    int32_t credit;
     bool is_fresh, is_findable;
 };
+enum { SITE_MESSAGE_BYTES_MAX = 56 };
+_Static_assert(sizeof(struct site_message) <= SITE_MESSAGE_BYTES_MAX, "each ready mail has one");
 
 struct flow_ring {
     struct table by_flow;

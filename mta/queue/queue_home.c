@@ -37,14 +37,6 @@ static void gather(struct homecoming *h, struct batch **into, struct recipient *
     batch_push(*into, r);
 }
 
-static bool is_same_reply(const struct attempt *a, const struct attempt *b)
-{
-    return a->code == b->code && a->outcome == b->outcome && a->enhanced[0] == b->enhanced[0] &&
-           a->enhanced[1] == b->enhanced[1] && a->enhanced[2] == b->enhanced[2] &&
-           span_equals(span_of(a->text), span_of(b->text)) &&
-           span_equals(span_of(a->mx), span_of(b->mx));
-}
-
 static struct attempt_note *note_of(struct homecoming *h, const struct job_rcpt *jr,
                                     enum outcome outcome)
 {
@@ -52,9 +44,9 @@ static struct attempt_note *note_of(struct homecoming *h, const struct job_rcpt 
     struct attempt_note **last_note = &h->notes[jr->verdict];
     attempt.outcome                 = (uint8_t)outcome;
     attempt.wall_ms                 = h->q->wall_ms;
-    if (*last_note == NULL || !is_same_reply(&(*last_note)->attempt, &attempt)) {
+    if (*last_note == NULL || !attempt_note_says(*last_note, &attempt)) {
         attempt_note_release(*last_note);
-        *last_note = attempt_note_new(&attempt);
+        *last_note = attempt_note_like(h->site->last_failure, &attempt);
     }
     return *last_note;
 }

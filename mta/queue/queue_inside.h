@@ -50,6 +50,7 @@ struct queue {
     size_t waits[BATCH_STATES]; /* recipients */
     size_t owing, live;
     size_t batch_count, message_bytes;
+    size_t ready_count; /* batches */
     uint64_t accepted, delivered, failed, expired, cancelled, deferrals, in_doubt;
 
     struct job_pool spare_jobs;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What operators see.  Nothing here changes anything. */
 #include "mta/base/fault.h"
+#include "mta/base/mem.h"
 #include "mta/mail/address.h"
 #include "mta/mail/domain.h"
 #include "mta/queue/queue_inside.h"
@@ -197,7 +198,8 @@ bool queue_site_of(const struct queue *q, struct span domain, uint64_t now_ms, s
 
 size_t queue_memory_bytes(const struct queue *q)
 {
-    return sizeof *q + q->message_bytes + q->batch_count * sizeof(struct batch) +
+    return sizeof *q + q->message_bytes + q->batch_count * (sizeof(struct batch) + MEM_OVERHEAD) +
+           q->ready_count * (sizeof(struct site_message) + MEM_OVERHEAD) +
            q->domains.count * sizeof(struct domain) + q->sites.count * sizeof(struct site) +
            q->facts.cap * sizeof(struct fact) + q->messages.bytes + q->domains.bytes +
            q->sites.bytes;

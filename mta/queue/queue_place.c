@@ -71,6 +71,7 @@ static void enter(struct queue *q, struct batch *b, enum batch_state state)
 {
     must(b->count > 0);
     batch_set_state(b, state);
+    q->ready_count += state == BATCH_READY;
     if (waits_at_domain(state))
         list_push(&b->domain->batches, &b->in_domain);
     count_in(q, b, state, b->count);
@@ -101,6 +102,7 @@ void place_out(struct queue *q, struct batch *b)
     enum batch_state state = (enum batch_state)b->state;
     count_out(q, b, b->count);
     batch_set_state(b, BATCH_NOWHERE); /* first: other sites may be looked at now */
+    q->ready_count -= state == BATCH_READY;
     if (waits_at_domain(state))
         list_remove(&b->in_domain);
     if (state == BATCH_READY)

@@ -22,6 +22,26 @@ struct attempt_note *attempt_note_new(const struct attempt *attempt)
     return note;
 }
 
+static bool are_near(uint64_t a_ms, uint64_t b_ms)
+{
+    return (a_ms > b_ms ? a_ms - b_ms : b_ms - a_ms) < ATTEMPT_NOTE_MS;
+}
+
+bool attempt_note_says(const struct attempt_note *note, const struct attempt *attempt)
+{
+    const struct attempt *a = &note->attempt, *b = attempt;
+    return a->code == b->code && a->outcome == b->outcome && a->is_final == b->is_final &&
+           memcmp(a->enhanced, b->enhanced, sizeof a->enhanced) == 0 &&
+           are_near(a->wall_ms, b->wall_ms) && span_equals(span_of(a->text), span_of(b->text)) &&
+           span_equals(span_of(a->mx), span_of(b->mx));
+}
+
+struct attempt_note *attempt_note_like(struct attempt_note *old, const struct attempt *attempt)
+{
+    return old != NULL && attempt_note_says(old, attempt) ? attempt_note_hold(old)
+                                                          : attempt_note_new(attempt);
+}
+
 struct attempt_note *attempt_note_hold(struct attempt_note *note)
 {
     note->refs++;

@@ -8,6 +8,11 @@
 
 /* A copy of the attempt and its texts, with one reference. */
 struct attempt_note *attempt_note_new(const struct attempt *attempt);
+/* The same reply, and a try less than ATTEMPT_NOTE_MS apart. */
+enum { ATTEMPT_NOTE_MS = 1000 };
+bool attempt_note_says(const struct attempt_note *note, const struct attempt *attempt);
+/* A reference: to 'old', which may be NULL, if it says so; else to a new one. */
+struct attempt_note *attempt_note_like(struct attempt_note *old, const struct attempt *attempt);
 struct attempt_note *attempt_note_hold(struct attempt_note *note);
 void attempt_note_release(struct attempt_note *note); /* NULL is fine */
 

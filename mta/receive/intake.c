@@ -79,7 +79,8 @@ const char *intake_refusal(const struct intake *intake)
 {
     if (!spool_has_room(intake->spool))
         return spool_refusal(intake->spool);
-    return queue_memory_bytes(intake->queue) > intake->settings->memory_bytes_max
+    return queue_memory_bytes(intake->queue) + spool_memory_bytes(intake->spool) >
+                   intake->settings->memory_bytes_max
                ? "the queue holds all it may (limits.memory)"
                : NULL;
 }

@@ -461,3 +461,9 @@ void spool_stats(const struct spool *s, struct spool_stats *stats)
         stats->bytes_live += g->live;
     }
 }
+
+size_t spool_memory_bytes(const struct spool *s)
+{
+    const struct table *by_id = &s->index.by_id;
+    return by_id->bytes + by_id->count * (STORED_BYTES_MAX + CONTENT_BYTES_MAX + 2 * MEM_OVERHEAD);
+}

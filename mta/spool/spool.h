@@ -196,6 +196,8 @@ struct spool_stats {
     uint64_t commit_latency_us_last; /* reserved for metrics: 0 if not measured */
 };
 void spool_stats(const struct spool *spool, struct spool_stats *stats);
+/* What it keeps in memory of messages, about: cheap enough to be asked for every mail. */
+size_t spool_memory_bytes(const struct spool *spool);
 
 /* --- content --- */
 

@@ -112,6 +112,26 @@ static void notes_are_shared_and_freed_with_the_last_holder(void **state)
     message_free(m); /* the sanitizer tells whether the note is gone */
 }
 
+static void a_note_serves_others_who_heard_the_same(void **state)
+{
+    (void)state;
+    struct attempt attempt     = {.code = 450, .text = "later", .mx = "mx", .wall_ms = 5000};
+    struct attempt_note *first = attempt_note_like(NULL, &attempt), *same, *other;
+    attempt.wall_ms += ATTEMPT_NOTE_MS - 1;
+    same = attempt_note_like(first, &attempt);
+    assert_ptr_equal(same, first);
+    attempt.wall_ms++;
+    other = attempt_note_like(first, &attempt);
+    assert_ptr_not_equal(other, first);
+    attempt_note_release(other);
+    attempt = (struct attempt){.code = 450, .text = "no", .mx = "mx", .wall_ms = 5000};
+    other   = attempt_note_like(first, &attempt);
+    assert_ptr_not_equal(other, first);
+    attempt_note_release(other);
+    attempt_note_release(same);
+    attempt_note_release(first);
+}
+
 static void states_keep_the_counts_of_their_message(void **state)
 {
     (void)state;
@@ -197,6 +217,7 @@ int main(void)
         cmocka_unit_test(recipients_keep_their_index),
         cmocka_unit_test(a_recipient_costs_little_beside_its_address),
         cmocka_unit_test(notes_are_shared_and_freed_with_the_last_holder),
+        cmocka_unit_test(a_note_serves_others_who_heard_the_same),
         cmocka_unit_test(states_keep_the_counts_of_their_message),
         cmocka_unit_test(attempts_do_not_wrap),
         cmocka_unit_test(a_job_settles_one_recipient_or_all_the_others),
