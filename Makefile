@@ -18,7 +18,7 @@ SHELL   := /bin/bash -o pipefail
 
 BUILD_PACKAGES := gcc make pkg-config libc6-dev libuv1-dev libc-ares-dev libssl-dev libidn2-dev \
                   libfyaml-dev libxxhash-dev libgsasl-dev libcrypt-dev libsqlite3-dev
-CHECK_PACKAGES := $(BUILD_PACKAGES) libcmocka-dev clang-format-14 git python3 python3-flufl.bounce python3-dkim mandoc openssl
+CHECK_PACKAGES := $(BUILD_PACKAGES) libcmocka-dev clang-format-14 git python3 python3-flufl.bounce python3-dkim mandoc openssl swaks libnet-ssleay-perl gsasl
 
 mains   := mta/main.c mta/mailrace.c
 # How a loop waits (mta/sys/poll.h): epoll on Linux, libuv elsewhere; POLL=uv chooses.

@@ -422,13 +422,16 @@ static bool open_shards(struct engine *e, struct rng *seeds, struct buf *error)
 
 static bool open_listeners(struct engine *e, struct buf *error)
 {
-    static const enum receive_tls tls[] = {[LISTEN_TLS_NONE]     = RECEIVE_TLS_NONE,
-                                           [LISTEN_TLS_STARTTLS] = RECEIVE_TLS_STARTTLS,
-                                           [LISTEN_TLS_IMPLICIT] = RECEIVE_TLS_IMPLICIT};
-    const struct config *config         = e->settings->config;
+    static const enum receive_tls tls[]    = {[LISTEN_TLS_NONE]     = RECEIVE_TLS_NONE,
+                                              [LISTEN_TLS_STARTTLS] = RECEIVE_TLS_STARTTLS,
+                                              [LISTEN_TLS_IMPLICIT] = RECEIVE_TLS_IMPLICIT};
+    static const enum receive_role roles[] = {[ROLE_RELAY]      = RECEIVE_RELAY,
+                                              [ROLE_SUBMISSION] = RECEIVE_SUBMISSION,
+                                              [ROLE_INBOUND]    = RECEIVE_INBOUND};
+    const struct config *config            = e->settings->config;
     for (size_t i = 0; i < config->listener_count; i++) {
         const struct config_listener *l = &config->listeners[i];
-        if (receive_listen(e->receive, &l->address, tls[l->tls], error) != OK)
+        if (receive_listen(e->receive, &l->address, roles[l->role], tls[l->tls], error) != OK)
             return false;
     }
     return true;

@@ -27,6 +27,16 @@ static void cut_router(struct settings *s)
         .routes = s->routes, .route_count = c->route_count, .port = c->delivery_port};
 }
 
+static void cut_inbound(struct settings *s)
+{
+    const struct config *c     = s->config;
+    s->inbound_domains         = mem_new_array(c->route_count, sizeof *s->inbound_domains);
+    s->receive.inbound_domains = s->inbound_domains;
+    for (size_t i = 0; i < c->route_count; i++)
+        if (c->routes[i].is_inbound)
+            s->inbound_domains[s->receive.inbound_domain_count++] = c->routes[i].domain;
+}
+
 static void cut_receive(struct settings *s)
 {
     const struct config *c = s->config;
@@ -44,7 +54,12 @@ static void cut_receive(struct settings *s)
                     .relay_from_count       = c->relay_from_count,
                     .certificate            = c->tls_certificate,
                     .key                    = c->tls_key,
+                    .users                  = c->users,
+                    .usage                  = c->usage,
+                    .submission             = {c->user_messages, c->user_recipients, c->adds_sender},
+                    .hides_client           = c->hides_client,
     };
+    cut_inbound(s);
     memcpy(s->receive.relay_from, c->relay_from, c->relay_from_count * sizeof c->relay_from[0]);
 }
 
@@ -85,6 +100,7 @@ struct settings *settings_new(struct config *config, unsigned shards)
 void settings_free(struct settings *s)
 {
     mem_free(s->routes);
+    mem_free(s->inbound_domains);
     config_free(s->config);
     mem_free(s);
 }

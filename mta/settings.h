@@ -16,6 +16,7 @@ struct settings {
     struct queue_policy policy;
     struct router_settings router;
     struct router_route *routes;
+    const char **inbound_domains;
     struct intake_settings intake;
     struct receive_settings receive;
     struct reports_settings reports;

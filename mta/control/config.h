@@ -20,7 +20,7 @@ enum {
     CONFIG_DKIM_MAX      = 256,
 };
 
-enum config_role { ROLE_RELAY };
+enum config_role { ROLE_RELAY, ROLE_SUBMISSION, ROLE_INBOUND };
 enum config_listen_tls { LISTEN_TLS_NONE, LISTEN_TLS_STARTTLS, LISTEN_TLS_IMPLICIT };
 
 struct config_listener {
@@ -33,6 +33,7 @@ struct config_route {
     const char *domain;        /* domain_matches() pattern */
     struct site_target target; /* hosts, port, LMTP, TLS, AUTH */
     const char *to;            /* as written */
+    bool is_inbound;           /* an inbound listener takes mail for it */
 };
 
 struct config {

@@ -49,11 +49,16 @@ static const char *set_endpoint(struct config_reader *r, const struct option *o,
 static const char *set_role(struct config_reader *r, const struct option *o, struct span text,
                             void *into)
 {
+    static const char *const words[] = {
+        [ROLE_RELAY] = "relay", [ROLE_SUBMISSION] = "submission", [ROLE_INBOUND] = "inbound"};
     (void)r, (void)o;
-    if (span_is(text, "submission") || span_is(text, "inbound"))
-        return "relay: the other roles are not in this version";
-    *(enum config_role *)into = ROLE_RELAY;
-    return span_is(text, "relay") ? NULL : "relay";
+    for (unsigned i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (span_is(text, words[i])) {
+            *(enum config_role *)into = (enum config_role)i;
+            return NULL;
+        }
+    }
+    return "relay, submission or inbound";
 }
 
 static const char *set_listen_tls(struct config_reader *r, const struct option *o, struct span text,
@@ -77,10 +82,12 @@ const struct option listen_options[] = {
      "", false, true, 0, 0,
      "Where to listen: address:port, [address]:port, or unix:/path."},
     {"listen.role", set_role, offsetof(struct config_listener, role), "relay", false, true, 0, 0,
-     "relay: mail from the networks of relay_from, no authentication."},
+     "relay: mail from the networks of relay_from, no authentication; submission: mail of users "
+     "who log in (users); inbound: from anywhere, only for addresses of ours and routes with "
+     "inbound."},
     {"listen.tls", set_listen_tls, offsetof(struct config_listener, tls),
      "none", false, true, 0, 0,
-     "none, starttls or implicit."},
+     "none, starttls or implicit; a submission listener needs one of the last two."},
     {NULL, NULL, 0, NULL, false, false, 0, 0, NULL},
 };
 /* clang-format on */
@@ -104,6 +111,11 @@ void config_read_listen(struct config_reader *r, const struct yaml_node *list)
         config_read_by_table(r, item, "listen.", listen_options, l);
         if (l->address.family == NET_NONE)
             yaml_complain(r->file, item->line, item->column, "a listener needs an address");
+        if (l->role == ROLE_SUBMISSION && l->tls == LISTEN_TLS_NONE)
+            yaml_complain(
+                r->file, item->line, item->column,
+                "a submission listener needs tls: starttls or implicit, because passwords "
+                "must not travel in clear");
     }
 }
 
@@ -358,6 +370,9 @@ const struct option route_options[] = {
     {"routes.tls", option_tls, offsetof(struct config_route, target.tls),
      "opportunistic", false, false, 0, 0,
      "none, opportunistic or required."},
+    {"routes.inbound", option_bool, offsetof(struct config_route, is_inbound),
+     "false", false, false, 0, 0,
+     "Whether listeners of role inbound take mail for this domain."},
     {"routes.user", option_text, offsetof(struct config_route, target.user),
      "", false, false, 0, 0,
      "To authenticate as; only under TLS, unless tls is none."},

@@ -6,6 +6,8 @@
 #include "mta/mail/domain.h"
 #include "mta/mail/escape.h"
 #include "mta/mail/msgid.h"
+#include "mta/receive/receive.h"
+#include <inttypes.h>
 #include <sysexits.h>
 
 enum { QUOTE_BYTES_MAX = 80 };
@@ -182,6 +184,25 @@ static void run_site(struct control_client *client, const struct control_request
     client_end(client, EX_DATAERR);
 }
 
+/* For 'mailrace user list': what users have sent, always as JSON. */
+static void run_usage(struct control_client *client, const struct control_request *request,
+                      const struct moment *at)
+{
+    struct receive_usage usage;
+    (void)request;
+    for (size_t cursor = 0;
+         receive_each_usage(client->control->world.receive, &cursor, at->wall_ms, &usage);) {
+        buf_put_text(&client->text, "{\"user\":");
+        escape_json(span_of(usage.user), &client->text);
+        buf_printf(&client->text,
+                   ",\"messages_hour\":%" PRIu32 ",\"messages_day\":%" PRIu32
+                   ",\"recipients_hour\":%" PRIu32 ",\"recipients_day\":%" PRIu32 "}\n",
+                   usage.messages_hour, usage.messages_day, usage.recipients_hour,
+                   usage.recipients_day);
+    }
+    client_end(client, EX_OK);
+}
+
 /* --- changing --- */
 
 static void change(struct control_client *client, const struct control_request *request,
@@ -254,6 +275,7 @@ static const struct verb verbs[] = {
     {"release", 0, CONTROL_WORDS_MAX, run_release, "release SELECTOR... [--dry-run]"},
     {"cancel",  0, CONTROL_WORDS_MAX, run_cancel,  "cancel SELECTOR... [--dry-run]" },
     {"reload",  0, 0,                 run_reload,  "reload"                         },
+    {"usage",   0, 0,                 run_usage,   "user list"                      },
     {"watch",   1, 1,                 run_watch,   "watch ID"                       },
     {"version", 0, 0,                 run_version, "version"                        },
 };

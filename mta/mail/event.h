@@ -41,6 +41,8 @@ enum event_level { EVENT_LEVELS(EVENT_LEVEL_NAME) LEVEL_COUNT };
     X(REPORTED, "reported", INFO)                                                                  \
     X(CONNECTED, "connected", DEBUG)                                                               \
     X(DISCONNECTED, "disconnected", DEBUG)                                                         \
+    X(AUTHENTICATED, "authenticated", DEBUG)                                                       \
+    X(AUTH_FAILED, "auth_failed", INFO)                                                            \
     X(LONG_TURN, "long_turn", WARNING)                                                             \
     X(WARNED, "warned", WARNING)
 #define EVENT_NAME(id, text, level) EVENT_##id,

@@ -363,7 +363,8 @@ void header_write_received(struct buf *into, const struct header_trace *trace)
 {
     struct buf value = {0};
     char date[DATE_TEXT_BYTES];
-    put_from(&value, or_empty(trace->helo), or_empty(trace->client_ip));
+    if (!trace->hides_client)
+        put_from(&value, or_empty(trace->helo), or_empty(trace->client_ip));
     put_texts(&value, "by ", trace->by, " with ");
     buf_put_text(&value, trace->protocol);
     if (trace->tls != NULL) {

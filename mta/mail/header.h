@@ -67,6 +67,7 @@ struct header_trace {
     const char *id;        /* msgid text */
     const char *rcpt;      /* the one recipient, or NULL when there are several */
     uint64_t wall_ms;
+    bool hides_client; /* neither helo nor client_ip is written */
 };
 /* A Received field (RFC 5321 4.4). */
 void header_write_received(struct buf *into, const struct header_trace *trace);

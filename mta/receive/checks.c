@@ -50,9 +50,8 @@ static void forget(struct checks *c, struct remembered *r)
 struct checks *checks_open(struct loop *loop)
 {
     struct checks *c = mem_new(sizeof *c);
-    unsigned hands   = (thread_cores() + 1) / 2;
     uint64_t seed;
-    c->crew = crew_open(loop, hands < CHECKS_HANDS_MAX ? hands : CHECKS_HANDS_MAX);
+    c->crew = crew_open(loop, 0);
     clock_random(c->key, sizeof c->key);
     clock_random(&seed, sizeof seed);
     table_init(&c->by_tag, seed);

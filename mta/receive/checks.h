@@ -12,7 +12,6 @@
 
 enum {
     CHECKS_WAITING_MAX    = 64,
-    CHECKS_HANDS_MAX      = 4,
     CHECKS_REMEMBERED_MAX = 1024,
     CHECKS_REMEMBERED_MS  = 5 * 60 * 1000,
 };

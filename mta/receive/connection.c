@@ -9,6 +9,7 @@
 #include "mta/receive/connection.h"
 #include "mta/base/fault.h"
 #include "mta/base/mem.h"
+#include "mta/mail/domain.h"
 #include "mta/mail/msgid.h"
 #include "mta/receive/inside.h"
 #include <stdio.h>
@@ -23,6 +24,9 @@ enum {
     CONNECTION_BYTES_PER_S_MIN   = 500, /* of content (security.md 2) */
     CONNECTION_ERRORS_MAX        = 10,
     CONNECTION_JUNK_MAX          = 50,
+    CONNECTION_INBOUND_RCPTS_MAX = 1000,  /* security.md 2 */
+    CONNECTION_BUSY_MS           = 60000, /* for a command of a stranger, when half is full */
+    CONNECTION_CROWDED_MS        = 10000, /* and when seven in ten are */
 };
 
 static void set_deadline(struct connection *c, uint64_t in_ms)
@@ -41,6 +45,9 @@ static void drop_mail(struct connection *c)
 {
     if (c->mail == NULL)
         return;
+    if (c->guest != NULL) /* one that is underway to the disk is sent */
+        submission_end(&c->guest->submission, c->awaits_commit, intake_rcpt_count(c->mail),
+                       c->receive->wall_ms);
     if (c->awaits_commit)
         intake_disown(c->mail);
     else
@@ -64,6 +71,8 @@ static void bury(struct connection *c)
         return;
     c->is_dead = true;
     drop_mail(c);
+    guest_free(c->guest);
+    c->guest = NULL;
     log_connection(c, EVENT_DISCONNECTED);
     wire_release(&c->wire);
     heap_remove(&r->deadlines, &c->deadline);
@@ -109,10 +118,15 @@ static void finish_closing(struct connection *c)
 
 /* --- the answers to the core's events --- */
 
-static void log_refused(struct connection *c, int code, const char *text)
+static enum receive_role role_of(const struct connection *c)
+{
+    return c->listener == NULL ? RECEIVE_RELAY : c->listener->role;
+}
+
+void connection_log_refused(struct connection *c, int code, const char *text)
 {
     const char *from = c->mail != NULL ? intake_sender(c->mail) : c->smtp.mail.sender.text;
-    receive_log_refused(c->receive, c->ip, from, "", code, text);
+    receive_log_refused(c->receive, c->ip, connection_user(c), from, "", code, text);
 }
 
 static void on_mail(struct connection *c)
@@ -121,10 +135,12 @@ static void on_mail(struct connection *c)
     const char *refusal                 = intake_refusal(c->receive->intake);
     must(c->mail == NULL);
     if (refusal != NULL) {
-        log_refused(c, 452, refusal);
+        connection_log_refused(c, 452, refusal);
         smtp_server_answer(&c->smtp, 452, "4.3.1", "no room for new mail now, try again later");
         return;
     }
+    if (c->guest != NULL && !guest_on_mail(c))
+        return;
     struct envelope envelope = {.sender     = mail->sender.text,
                                 .envid      = mail->envid,
                                 .ret        = mail->ret,
@@ -132,13 +148,14 @@ static void on_mail(struct connection *c)
                                 .needs_utf8 = mail->is_utf8};
     memcpy(envelope.verp, mail->verp, sizeof envelope.verp);
     c->mail = intake_open(c->receive->intake, &envelope);
+    intake_set_user(c->mail, connection_user(c));
     smtp_server_answer(&c->smtp, 250, "2.1.0", "sender ok");
 }
 
 static void refuse_rcpt(struct connection *c, const struct sink_answer *no)
 {
-    receive_log_refused(c->receive, c->ip, intake_sender(c->mail), c->smtp.rcpt.address.text,
-                        no->code, no->text);
+    receive_log_refused(c->receive, c->ip, connection_user(c), intake_sender(c->mail),
+                        c->smtp.rcpt.address.text, no->code, no->text);
     smtp_server_answer(&c->smtp, no->code, no->enhanced, no->text);
 }
 
@@ -147,11 +164,25 @@ static enum sink_verdict ask_sink(struct connection *c, struct sink_answer *answ
     const struct sink *sink = c->receive->settings->sink;
     struct sink_query query = {.rcpt       = &c->smtp.rcpt.address,
                                .sender     = intake_sender(c->mail),
-                               .role       = RECEIVE_RELAY,
-                               .user       = "",
-                               .is_trusted = true};
+                               .role       = role_of(c),
+                               .user       = connection_user(c),
+                               .is_trusted = c->is_trusted || c->guest != NULL};
     *answer                 = (struct sink_answer){0};
     return sink == NULL ? SINK_NOT_MINE : sink->ask(sink->owner, &query, answer);
+}
+
+/* Of mail for elsewhere an inbound listener takes only what a route allows it. */
+static bool is_let_in(const struct connection *c)
+{
+    const struct receive_settings *settings = c->receive->settings;
+    const struct address *rcpt              = &c->smtp.rcpt.address;
+    struct span domain                      = address_domain(span_make(rcpt->text, rcpt->len));
+    if (role_of(c) != RECEIVE_INBOUND)
+        return true;
+    for (size_t i = 0; i < settings->inbound_domain_count; i++)
+        if (domain_matches(span_of(settings->inbound_domains[i]), domain))
+            return true;
+    return false;
 }
 
 /* No look-up: whatever is wrong with the domain or mailbox comes back as a report. */
@@ -159,6 +190,8 @@ static void on_rcpt(struct connection *c)
 {
     static const struct sink_answer refused  = {550, "5.1.1", "no such address here", NULL};
     static const struct sink_answer deferred = {450, "4.3.0", "not now, try again later", NULL};
+    static const struct sink_answer foreign  = {550, "5.7.1",
+                                                "no mail is taken here for this address", NULL};
     const struct smtp_server_rcpt *rcpt      = &c->smtp.rcpt;
     struct sink_answer answer;
     must(c->mail != NULL);
@@ -168,6 +201,12 @@ static void on_rcpt(struct connection *c)
         refuse_rcpt(c, answer.code == 0 ? ours : &answer);
         return;
     }
+    if (verdict == SINK_NOT_MINE && !is_let_in(c)) {
+        refuse_rcpt(c, &foreign);
+        return;
+    }
+    if (c->guest != NULL && !guest_on_rcpt(c))
+        return;
     struct envelope_rcpt envelope = {.address  = rcpt->address.text,
                                      .orcpt    = rcpt->orcpt,
                                      .notify   = rcpt->notify,
@@ -181,6 +220,8 @@ static void on_rcpt(struct connection *c)
 static const char *protocol_of(const struct connection *c)
 {
     bool is_secure = c->wire.tls != NULL;
+    if (c->smtp.is_authenticated) /* which nobody is without TLS */
+        return c->smtp.mail.is_utf8 ? "UTF8SMTPSA" : "ESMTPSA";
     if (!c->smtp.is_esmtp)
         return "SMTP";
     if (c->smtp.mail.is_utf8)
@@ -191,8 +232,11 @@ static const char *protocol_of(const struct connection *c)
 static enum status begin_content(struct connection *c)
 {
     char tls[96]              = "";
-    struct header_trace trace = {
-        .helo = c->smtp.helo, .client_ip = c->ip, .protocol = protocol_of(c)};
+    struct header_trace trace = {.helo      = c->smtp.helo,
+                                 .client_ip = c->ip,
+                                 .protocol  = protocol_of(c),
+                                 .hides_client =
+                                     c->guest != NULL && c->receive->settings->hides_client};
     if (c->wire.tls != NULL) {
         (void)snprintf(tls, sizeof tls, "%s with cipher %s", tls_engine_version(c->wire.tls),
                        tls_engine_cipher(c->wire.tls));
@@ -204,10 +248,19 @@ static enum status begin_content(struct connection *c)
 }
 
 /* The first piece, or the end of an empty message, begins the content. */
-static enum status take_content(struct connection *c, struct span piece)
+static enum status take_content(struct connection *c, struct span piece,
+                                struct manuscript_refusal *no)
 {
     enum status status = c->has_begun ? OK : begin_content(c);
-    return status == OK && piece.len > 0 ? intake_write(c->mail, piece) : status;
+    if (status != OK || piece.len == 0)
+        return status;
+    return c->guest != NULL ? guest_take_content(c, piece, no) : intake_write(c->mail, piece);
+}
+
+static enum status end_content(struct connection *c, struct manuscript_refusal *no)
+{
+    enum status status = take_content(c, span_make("", 0), no);
+    return status == OK && c->guest != NULL ? guest_end_content(c, no) : status;
 }
 
 static struct smtp_server_reply reply_to(enum status status)
@@ -217,21 +270,34 @@ static struct smtp_server_reply reply_to(enum status status)
                : (struct smtp_server_reply){451, "4.3.0", "the message cannot be stored now"};
 }
 
+/* 'no' is what was found wrong with the content itself. */
+static struct smtp_server_reply reply_of(enum status status, const struct manuscript_refusal *no)
+{
+    struct smtp_server_reply reply = reply_to(status);
+    if (no->code != 0) {
+        reply.code = no->code;
+        (void)snprintf(reply.enhanced, sizeof reply.enhanced, "%s", no->enhanced);
+        (void)snprintf(reply.text, sizeof reply.text, "%s", no->text);
+    }
+    return reply;
+}
+
 static void on_body(struct connection *c)
 {
-    enum status status = c->mail == NULL ? OK : take_content(c, c->smtp.body);
-    if (status != OK) {
-        struct smtp_server_reply no = reply_to(status);
-        log_refused(c, no.code, status_text(status));
+    struct manuscript_refusal no = {0};
+    enum status status           = c->mail == NULL ? OK : take_content(c, c->smtp.body, &no);
+    if (status != OK || no.code != 0) {
+        struct smtp_server_reply reply = reply_of(status, &no);
+        connection_log_refused(c, reply.code, no.code != 0 ? no.text : status_text(status));
         drop_mail(c);
-        smtp_server_refuse_content(&c->smtp, no.code, no.enhanced, no.text);
+        smtp_server_refuse_content(&c->smtp, reply.code, reply.enhanced, reply.text);
     }
     smtp_server_body_taken(&c->smtp);
 }
 
 static void refuse_end(struct connection *c, const struct smtp_server_reply *no)
 {
-    log_refused(c, no->code, no->text);
+    connection_log_refused(c, no->code, no->text);
     drop_mail(c);
     smtp_server_answer(&c->smtp, no->code, no->enhanced, no->text);
 }
@@ -241,10 +307,12 @@ static void on_end(struct connection *c)
     static const struct smtp_server_reply loops = {554, "5.4.6",
                                                    "too many Received fields, this mail loops"};
     must(c->mail != NULL);
-    enum status status          = take_content(c, span_make("", 0));
-    struct smtp_server_reply no = reply_to(status);
-    if (status != OK || intake_is_looping(c->mail)) {
-        refuse_end(c, status != OK ? &no : &loops);
+    struct manuscript_refusal wrong = {0};
+    enum status status              = end_content(c, &wrong);
+    struct smtp_server_reply no     = reply_of(status, &wrong);
+    bool is_good                    = status == OK && wrong.code == 0;
+    if (!is_good || intake_is_looping(c->mail)) {
+        refuse_end(c, is_good ? &loops : &no);
         return;
     }
     intake_note(c->mail, c->smtp.saw_8bit, c->smtp.saw_bare || c->smtp.saw_nul);
@@ -257,6 +325,10 @@ void connection_on_done(struct connection *c, const struct intake_done *done)
     char id[MSGID_TEXT_BYTES], text[64];
     struct receive *r = c->receive;
     must(c->awaits_commit && !c->is_dead);
+    if (c->guest != NULL) {
+        submission_end(&c->guest->submission, done->status == OK, done->rcpt_count, r->wall_ms);
+        porter_note_sent(r->porter);
+    }
     c->mail          = NULL; /* it has gone with its commit */
     c->awaits_commit = c->has_begun = false;
     if (done->status == OK) {
@@ -275,7 +347,7 @@ void connection_on_done(struct connection *c, const struct intake_done *done)
 static void on_reset(struct connection *c)
 {
     if (c->smtp.phase == SMTP_SERVER_SWALLOW && c->smtp.refusal.code != 0)
-        log_refused(c, c->smtp.refusal.code, c->smtp.refusal.text);
+        connection_log_refused(c, c->smtp.refusal.code, c->smtp.refusal.text);
     drop_mail(c);
     smtp_server_body_taken(&c->smtp);
 }
@@ -315,7 +387,9 @@ static bool handle_event(struct connection *c)
     case SMTP_EVENT_NONE:
         return false;
     case SMTP_EVENT_AUTH:
-        must(false); /* no listener offers it */
+        if (!c->guest->awaits_verdict)
+            guest_on_auth(c);
+        return !c->guest->awaits_verdict;
     case SMTP_EVENT_MAIL:
         on_mail(c);
         return true;
@@ -345,6 +419,11 @@ static bool handle_event(struct connection *c)
     return false;
 }
 
+static bool awaits_verdict(const struct connection *c)
+{
+    return c->guest != NULL && c->guest->awaits_verdict;
+}
+
 static bool is_lagging(const struct connection *c)
 {
     return c->mail != NULL && !c->awaits_commit && intake_should_wait(c->mail);
@@ -353,7 +432,8 @@ static bool is_lagging(const struct connection *c)
 /* Nothing more may be fed now. */
 static bool must_wait(const struct connection *c)
 {
-    return c->is_dead || c->is_closing || c->awaits_commit || is_handshaking(c) || is_lagging(c) ||
+    return c->is_dead || c->is_closing || c->awaits_commit || awaits_verdict(c) ||
+           is_handshaking(c) || is_lagging(c) ||
            wire_pending(&c->wire) > CONNECTION_PENDING_BYTES_MAX;
 }
 
@@ -368,7 +448,8 @@ static void log_replies(struct connection *c, size_t from)
             continue;
         struct span words = span_trim(span_skip(line, 4));
         (void)snprintf(text, sizeof text, "%.*s", (int)words.len, words.at);
-        log_refused(c, (line.at[0] - '0') * 100 + (line.at[1] - '0') * 10 + line.at[2] - '0', text);
+        connection_log_refused(
+            c, (line.at[0] - '0') * 100 + (line.at[1] - '0') * 10 + line.at[2] - '0', text);
     }
 }
 
@@ -453,12 +534,26 @@ static void read_on(struct connection *c)
     }
 }
 
+/* Of strangers, the less the fuller it is (security.md 2). */
+static uint64_t timeout_ms_of(const struct connection *c)
+{
+    const struct receive *r = c->receive;
+    uint64_t usual_ms       = r->settings->command_timeout_ms;
+    size_t tenths           = r->connection_count * 10 / r->settings->connections_max;
+    uint64_t max_ms         = tenths >= 7   ? CONNECTION_CROWDED_MS
+                              : tenths >= 5 ? CONNECTION_BUSY_MS
+                                            : usual_ms;
+    if (role_of(c) == RECEIVE_RELAY || usual_ms < max_ms)
+        return usual_ms;
+    return max_ms;
+}
+
 /* How long the client may take for a command, or a piece of content; and for content a minimum rate
  * over all of it (security.md A28). */
 static uint64_t allowed_ms(const struct connection *c)
 {
     const struct receive *r = c->receive;
-    uint64_t timeout_ms     = r->settings->command_timeout_ms;
+    uint64_t timeout_ms     = timeout_ms_of(c);
     if (!c->has_begun)
         return timeout_ms;
     uint64_t whole = timeout_ms + c->smtp.content_bytes * 1000 / CONNECTION_BYTES_PER_S_MIN;
@@ -470,7 +565,7 @@ static uint64_t allowed_ms(const struct connection *c)
 /* A part of a line does not count: else a byte now and then would hold a place for ever. */
 static void arm(struct connection *c)
 {
-    if (c->is_closing || is_handshaking(c))
+    if (c->is_closing || is_handshaking(c) || awaits_verdict(c))
         return; /* they have a deadline of their own */
     if (c->awaits_commit || is_lagging(c))
         heap_remove(&c->receive->deadlines, &c->deadline); /* the disk is ours, not the client's */
@@ -505,7 +600,7 @@ static void greet(struct connection *c)
     size_t got         = 0;
     enum status status = wire_read(&c->wire, c->receive->heard, sizeof c->receive->heard, &got);
     if (status == OK) {
-        log_refused(c, 554, "spoke before the greeting");
+        connection_log_refused(c, 554, "spoke before the greeting");
         smtp_server_turn_away(&c->smtp, 554, "5.5.0 you must wait for the greeting");
     } else {
         smtp_server_greet(&c->smtp);
@@ -516,16 +611,19 @@ static void on_handshake(struct connection *c)
 {
     switch (wire_tls(&c->wire)) {
     case WIRE_TLS_FAILED:
-        log_refused(c, 0, tls_engine_error(c->wire.tls));
+        connection_log_refused(c, 0, tls_engine_error(c->wire.tls));
         bury(c);
         return;
     case WIRE_SECURE:
         must(!holds_something(c));
         c->receive->stats.tls++;
         c->has_moved = true;
-        if (c->listener->tls == RECEIVE_TLS_IMPLICIT)
+        if (c->guest != NULL)
+            guest_on_secure(c);
+        if (c->listener->tls == RECEIVE_TLS_IMPLICIT) {
+            c->smtp.is_secured = true;
             greet(c);
-        else
+        } else
             smtp_server_secured(&c->smtp);
         return;
     case WIRE_PLAIN:
@@ -553,8 +651,14 @@ void connection_on_ready(struct connection *c, unsigned ready)
 void connection_on_deadline(struct connection *c)
 {
     static const struct span late = SPAN("421 4.4.2 timed out, closing\r\n");
+    if (awaits_verdict(c)) {
+        guest_say_verdict(c);
+        connection_go_on(c);
+        return;
+    }
     if (!c->is_closing)
-        log_refused(c, 421, is_handshaking(c) ? "timed out in the TLS handshake" : "timed out");
+        connection_log_refused(c, 421,
+                               is_handshaking(c) ? "timed out in the TLS handshake" : "timed out");
     if (c->is_closing || is_handshaking(c)) {
         bury(c);
         return;
@@ -603,15 +707,32 @@ static struct connection *connection_new(struct receive *r, struct net_conn *con
     return c;
 }
 
+/* What differs by the door it came in by. */
+static void configure(struct connection *c)
+{
+    bool is_relay          = role_of(c) == RECEIVE_RELAY;
+    c->config.refuses_bare = !is_relay;
+    if (role_of(c) == RECEIVE_INBOUND && c->config.rcpts_max > CONNECTION_INBOUND_RCPTS_MAX)
+        c->config.rcpts_max = CONNECTION_INBOUND_RCPTS_MAX;
+    if (role_of(c) == RECEIVE_SUBMISSION) {
+        c->guest             = guest_new(c);
+        c->config.needs_auth = true;
+        c->config.auth       = AUTH_MECHANISMS; /* not announced before TLS */
+    }
+    if (role_of(c) != RECEIVE_INBOUND)
+        c->config.offer |= SMTP_EXT_XVERP; /* for who may relay */
+    if (c->listener->tls == RECEIVE_TLS_STARTTLS)
+        c->config.offer |= SMTP_EXT_STARTTLS;
+}
+
 void connection_open(struct receive *r, struct net_conn *conn, const struct receive_listener *l,
-                     struct client *client)
+                     struct client *client, bool is_trusted)
 {
     struct connection *c = connection_new(r, conn);
     c->client            = client;
     c->listener          = l;
-    c->config.offer |= SMTP_EXT_XVERP; /* all who come here may relay */
-    if (l->tls == RECEIVE_TLS_STARTTLS)
-        c->config.offer |= SMTP_EXT_STARTTLS;
+    c->is_trusted        = is_trusted;
+    configure(c);
     if (l->tls == RECEIVE_TLS_IMPLICIT)
         start_tls(c);
     else
@@ -622,7 +743,7 @@ void connection_open(struct receive *r, struct net_conn *conn, const struct rece
 void connection_turn_away(struct receive *r, struct net_conn *conn, int code, const char *text)
 {
     struct connection *c = connection_new(r, conn);
-    log_refused(c, code, text);
+    connection_log_refused(c, code, text);
     smtp_server_turn_away(&c->smtp, code, text);
     connection_go_on(c);
 }

@@ -9,6 +9,7 @@
 #pragma once
 #include "mta/base/heap.h"
 #include "mta/base/list.h"
+#include "mta/receive/guest.h"
 #include "mta/receive/receive.h"
 #include "mta/smtp/server.h"
 #include "mta/wire/wire.h"
@@ -24,6 +25,8 @@ struct connection {
     struct list in_receive, grave, in_waiting;
     struct heap_node deadline;
     struct client *client; /* NULL: it was turned away */
+    bool is_trusted;       /* its address may relay */
+    struct guest *guest;   /* NULL: it does not submit */
     char ip[NET_ADDRESS_TEXT_BYTES];
 
     struct wire wire;
@@ -42,7 +45,8 @@ struct connection {
 
 /* A client that may be served; or one that is told why not ('code' 421 or 554) and let go. */
 void connection_open(struct receive *receive, struct net_conn *conn,
-                     const struct receive_listener *listener, struct client *client);
+                     const struct receive_listener *listener, struct client *client,
+                     bool is_trusted);
 void connection_turn_away(struct receive *receive, struct net_conn *conn, int code,
                           const char *text);
 
@@ -55,3 +59,7 @@ void connection_go_on(struct connection *c);
 void connection_shut(struct connection *c);
 void connection_cut(struct connection *c);
 void connection_free(struct connection *c);
+
+void connection_log_refused(struct connection *c, int code, const char *text);
+/* Who has logged in; "" nobody. */
+const char *connection_user(const struct connection *c);

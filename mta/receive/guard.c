@@ -191,15 +191,22 @@ uint64_t guard_begin(struct guard *g, struct guard_try *t, const struct net_addr
     return 0;
 }
 
+void guard_undo(struct guard *g, const struct guard_try *t)
+{
+    if (t->is_known) {
+        credit(&g->known, t->pair_key);
+        return;
+    }
+    credit(&g->failed, t->user_key);
+    if (!t->is_trusted)
+        credit(&g->failed, t->address_key);
+}
+
 void guard_end(struct guard *g, const struct guard_try *t, bool is_right, uint64_t now_ms)
 {
     if (!is_right)
         return;
-    if (!t->is_known) {
-        credit(&g->failed, t->user_key);
-        if (!t->is_trusted)
-            credit(&g->failed, t->address_key);
-    }
+    guard_undo(g, t);
     struct entry *known = find_or_make(&g->known, t->pair_key);
     known->failures     = 0;
     known->open_ms      = 0;

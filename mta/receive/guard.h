@@ -56,5 +56,7 @@ void guard_release(struct guard *guard);
  * user's attempts count. */
 uint64_t guard_begin(struct guard *guard, struct guard_try *attempt, const struct net_address *from,
                      struct span user, bool is_trusted, uint64_t now_ms);
+/* It was not looked at after all. */
+void guard_undo(struct guard *guard, const struct guard_try *attempt);
 void guard_end(struct guard *guard, const struct guard_try *attempt, bool is_right,
                uint64_t now_ms);

@@ -15,6 +15,7 @@ struct receive_listener {
     struct tls_context *context;   /* never NULL where there is TLS */
     struct tls_context *fresh;     /* while settings are being replaced */
     enum receive_tls tls;
+    enum receive_role role;
     char name[NET_ENDPOINT_TEXT_BYTES];
 };
 
@@ -25,6 +26,7 @@ struct receive {
     const struct receive_settings *settings;
     char *hostname; /* outlives settings, as connections need it */
     struct clients clients;
+    struct porter *porter; /* NULL: nobody submits */
     struct list listeners, connections, waiting, graves;
     struct heap deadlines;
     size_t connection_count;
@@ -35,5 +37,5 @@ struct receive {
     char heard[RECEIVE_READ_BYTES]; /* what was just read */
 };
 
-void receive_log_refused(struct receive *receive, const char *ip, const char *from, const char *to,
-                         int code, const char *text);
+void receive_log_refused(struct receive *receive, const char *ip, const char *user,
+                         const char *from, const char *to, int code, const char *text);

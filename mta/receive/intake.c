@@ -100,6 +100,12 @@ struct intake_mail *intake_open(struct intake *intake, const struct envelope *en
     return mail;
 }
 
+void intake_set_user(struct intake_mail *mail, const char *user)
+{
+    must(mail->user == NULL && mail->draft == NULL);
+    mail->user = *user == '\0' ? NULL : mem_text(user);
+}
+
 /* The same mailbox: the local part as it is, the domain without case. */
 static bool is_new(struct intake_mail *mail, struct span address)
 {
@@ -205,11 +211,11 @@ void intake_ends(struct intake_mail *mail, const struct spool_end *ends, size_t 
 
 /* --- the commit --- */
 
-/* Whose mail it is: the list's that the header names, else the sender's. */
+/* Whose mail it is: the list's that the header names, else the user's, else the sender's. */
 static void set_flow(struct intake_mail *mail)
 {
     char flow[INTAKE_FLOW_BYTES];
-    const char *sender = mail->message->envelope.sender;
+    const char *sender = mail->user != NULL ? mail->user : mail->message->envelope.sender;
     if (mail->scan.list_id[0] != '\0')
         (void)snprintf(flow, sizeof flow, "%s", mail->scan.list_id);
     else
@@ -319,6 +325,7 @@ static void mail_free(struct intake_mail *mail)
     forget_seen(mail);
     intake_release_content(mail);
     mem_free(mail->ends);
+    mem_free(mail->user);
     if (mail->message != NULL)
         message_free(mail->message);
     mem_free(mail);
@@ -349,6 +356,7 @@ static void log_accepted(struct intake *intake, const struct intake_mail *mail,
     event_text(intake->log, "flow", span_of(message_flow(m)));
     event_text(intake->log, "list", span_of(mail->scan.list_id));
     event_text(intake->log, "message_id", span_of(mail->scan.message_id));
+    event_text(intake->log, "user", span_of(mail->user));
     event_text(intake->log, "ip", span_of(mail->ip));
     event_text(intake->log, "protocol", span_of(mail->protocol));
     event_text(intake->log, "tls", span_of(mail->tls));

@@ -46,6 +46,8 @@ void intake_note_id(struct intake *intake, uint64_t id);
 const char *intake_refusal(const struct intake *intake);
 
 struct intake_mail *intake_open(struct intake *intake, const struct envelope *envelope);
+/* Who has logged in and sends it; "" nobody.  Behind intake_open(). */
+void intake_set_user(struct intake_mail *mail, const char *user);
 /* A recipient given twice counts once (same mailbox). */
 void intake_rcpt(struct intake_mail *mail, const struct envelope_rcpt *rcpt);
 uint32_t intake_rcpt_count(const struct intake_mail *mail);

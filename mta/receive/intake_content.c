@@ -92,6 +92,7 @@ static void add_envelope(struct digest *digest, const struct intake_mail *mail)
     add_text(digest, envelope->verp);
     digest_add(digest, span_make(options, sizeof options));
     digest_add(digest, span_make(list_id, sizeof list_id));
+    add_text(digest, mail->user == NULL ? "" : mail->user);
     add_text(digest, mail->ip);
     add_text(digest, mail->protocol);
     add_text(digest, mail->tls);

@@ -64,6 +64,7 @@ struct intake_mail {
     uint64_t wall_ms;
     struct spool_end *ends;
     size_t end_count;
+    char *user; /* NULL: nobody has logged in */
     char ip[INTAKE_IP_BYTES], protocol[16], tls[INTAKE_TLS_BYTES];
 };
 

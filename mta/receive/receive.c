@@ -79,17 +79,52 @@ static void use_fresh(struct receive_listener *l, bool is_good)
         tls_context_release(gone);
 }
 
+static void warn(struct receive *r, const struct buf *sentence)
+{
+    event_begin(r->log, EVENT_WARNED, r->wall_ms);
+    event_text(r->log, "text", span_trim(buf_span(sentence)));
+    event_end(r->log);
+}
+
+/* Reads the file of 'settings'; NULL with sentences in 'error'. */
+static struct users *read_users(struct receive *r, const struct receive_settings *settings,
+                                struct buf *error)
+{
+    struct buf said     = {0};
+    struct users *users = porter_read_users(settings->users, &said);
+    if (users == NULL)
+        buf_put(error, buf_span(&said));
+    else if (said.len > 0)
+        warn(r, &said);
+    buf_release(&said);
+    return users;
+}
+
+/* The first submission listener needs one. */
+static bool need_porter(struct receive *r, const struct receive_listener *l, struct buf *error)
+{
+    if (l->role != RECEIVE_SUBMISSION || r->porter != NULL)
+        return true;
+    struct users *users = read_users(r, r->settings, error);
+    if (users == NULL)
+        return false;
+    r->porter = porter_open(r->loop, r->settings->usage);
+    porter_set_users(r->porter, users);
+    return true;
+}
+
 enum status receive_listen(struct receive *r, const struct net_address *address,
-                           enum receive_tls tls, struct buf *error)
+                           enum receive_role role, enum receive_tls tls, struct buf *error)
 {
     struct receive_listener *l = mem_new(sizeof *l);
     char text[NET_ENDPOINT_TEXT_BYTES];
     l->kind        = RECEIVE_KIND;
     l->is_listener = true;
+    l->role        = role;
     l->tls         = tls;
     (void)snprintf(l->name, sizeof l->name, "%s", net_endpoint_text(address, text));
     list_push(&r->listeners, &l->in_receive);
-    if (load_context(l, r->settings, error)) {
+    if (load_context(l, r->settings, error) && need_porter(r, l, error)) {
         use_fresh(l, true);
         l->listener = net_listen(r->loop, address, l, error);
     }
@@ -109,7 +144,8 @@ const struct net_address *receive_listener_address(const struct receive *r, size
     return l == NULL || l->listener == NULL ? NULL : net_listener_address(l->listener);
 }
 
-/* All certificates are read before the first is replaced: a bad one changes nothing. */
+/* All certificates, and the users, are read before the first is replaced: a bad one changes
+ * nothing. */
 enum status receive_set_settings(struct receive *r, const struct receive_settings *settings,
                                  struct buf *error)
 {
@@ -118,10 +154,14 @@ enum status receive_set_settings(struct receive *r, const struct receive_setting
     for (struct list *n = list_first(all); n != NULL && is_good; n = list_next(all, n))
         is_good =
             load_context(CONTAINER_OF(n, struct receive_listener, in_receive), settings, error);
+    struct users *users = is_good && r->porter != NULL ? read_users(r, settings, error) : NULL;
+    is_good             = is_good && (users != NULL || r->porter == NULL);
     for (struct list *n = list_first(all); n != NULL; n = list_next(all, n))
         use_fresh(CONTAINER_OF(n, struct receive_listener, in_receive), is_good);
     if (!is_good)
         return BAD_INPUT;
+    if (users != NULL)
+        porter_set_users(r->porter, users);
     r->settings = settings;
     return OK;
 }
@@ -154,12 +194,13 @@ static bool is_loopback(const struct net_address *peer)
            net_prefix_holds(&own6, peer);
 }
 
-void receive_log_refused(struct receive *r, const char *ip, const char *from, const char *to,
-                         int code, const char *text)
+void receive_log_refused(struct receive *r, const char *ip, const char *user, const char *from,
+                         const char *to, int code, const char *text)
 {
     r->stats.refusals++;
     event_begin(r->log, EVENT_REFUSED, r->wall_ms);
     event_text(r->log, "ip", span_of(ip));
+    event_text(r->log, "user", span_of(user));
     event_text(r->log, "from", span_of(from));
     event_text(r->log, "to", span_of(to));
     if (code != 0)
@@ -178,7 +219,7 @@ static void turn_away(struct receive *r, struct net_conn *conn, const struct rec
         connection_turn_away(r, conn, code, text);
         return;
     }
-    receive_log_refused(r, net_address_text(net_peer(conn), ip), "", "", code, text);
+    receive_log_refused(r, net_address_text(net_peer(conn), ip), "", "", "", code, text);
     net_close(conn);
 }
 
@@ -190,7 +231,8 @@ static void serve(struct receive *r, struct net_conn *conn, const struct receive
         turn_away(r, conn, l, 421, "4.3.2 going away, try again later");
         return;
     }
-    if (!may_relay(r, conn)) {
+    bool is_trusted = may_relay(r, conn);
+    if (l->role == RECEIVE_RELAY && !is_trusted) {
         turn_away(r, conn, l, 554, "5.7.1 you may not send mail through this host");
         return;
     }
@@ -206,7 +248,7 @@ static void serve(struct receive *r, struct net_conn *conn, const struct receive
         return;
     }
     r->stats.accepted_connections++;
-    connection_open(r, conn, l, client);
+    connection_open(r, conn, l, client, is_trusted);
 }
 
 static void set_now(struct receive *r, uint64_t now_ms, uint64_t wall_ms)
@@ -245,6 +287,23 @@ void receive_on_done(struct receive *r, const struct intake_done *done)
 }
 
 /* --- the turn --- */
+
+/* Passwords that were compared, and what else the porter has to do. */
+static uint64_t turn_porter(struct receive *r)
+{
+    struct check_done done;
+    struct buf warning = {0};
+    if (r->porter == NULL)
+        return LOOP_NEVER;
+    while (checks_take(r->porter->checks, r->now_ms, &done))
+        if (done.owner != NULL)
+            guest_on_check(connection_of(done.owner), done.is_right);
+    uint64_t next = porter_turn(r->porter, r->now_ms, r->wall_ms);
+    if (porter_take_warning(r->porter, &warning))
+        warn(r, &warning);
+    buf_release(&warning);
+    return next;
+}
 
 static void resume_waiting(struct receive *r)
 {
@@ -288,13 +347,14 @@ static uint64_t next_turn(const struct receive *r)
 uint64_t receive_turn(struct receive *r, uint64_t now_ms, uint64_t wall_ms)
 {
     set_now(r, now_ms, wall_ms);
-    r->has_more = false;
+    r->has_more      = false;
+    uint64_t next_ms = turn_porter(r);
     resume_waiting(r);
     fire_deadlines(r);
     if (r->is_draining)
         shut_idle(r);
     empty_graves(r);
-    return next_turn(r);
+    return next_ms < next_turn(r) ? next_ms : next_turn(r);
 }
 
 void receive_drain(struct receive *r)
@@ -330,6 +390,23 @@ void receive_close(struct receive *r)
     while ((node = list_first(&r->listeners)) != NULL)
         listener_free(CONTAINER_OF(node, struct receive_listener, in_receive));
     clients_release(&r->clients);
+    if (r->porter != NULL)
+        porter_close(r->porter);
     mem_free(r->hostname);
     mem_free(r);
+}
+
+bool receive_each_usage(const struct receive *r, size_t *at, uint64_t wall_ms,
+                        struct receive_usage *usage)
+{
+    struct table_node *node = r->porter == NULL ? NULL : table_each(&r->porter->quotas.by_name, at);
+    if (node == NULL)
+        return false;
+    const struct quota_use *use = CONTAINER_OF(node, struct quota_use, by_name);
+    *usage                      = (struct receive_usage){.user            = use->name,
+                                                         .messages_hour   = quota_hour(&use->messages, wall_ms),
+                                                         .messages_day    = quota_day(&use->messages, wall_ms),
+                                                         .recipients_hour = quota_hour(&use->recipients, wall_ms),
+                                                         .recipients_day  = quota_day(&use->recipients, wall_ms)};
+    return true;
 }

@@ -10,6 +10,7 @@
 #pragma once
 #include "mta/receive/intake.h"
 #include "mta/receive/sink.h"
+#include "mta/receive/submission.h"
 #include "mta/sys/net.h"
 
 struct loop;
@@ -30,21 +31,27 @@ struct receive_settings {
     struct net_prefix relay_from[RECEIVE_PREFIXES_MAX];
     size_t relay_from_count;
     const char *certificate, *key; /* NULL: no STARTTLS */
-    const struct sink *sink;       /* who takes mail among ourselves; NULL: nobody */
+    const char *users;             /* the users' file, for submission */
+    const char *usage;             /* where it is kept what they have sent; the first one counts */
+    struct submission_rules submission;
+    bool hides_client;                  /* of who submits: neither name nor address in Received */
+    const char *const *inbound_domains; /* patterns: for these an inbound listener takes mail */
+    size_t inbound_domain_count;
+    const struct sink *sink; /* who takes mail among ourselves; NULL: nobody */
 };
 
 struct receive *receive_open(struct loop *loop, struct intake *intake, struct event_log *log,
                              const struct receive_settings *settings);
 /* All connections must be gone: receive_drain() and turns before, or they are cut. */
 void receive_close(struct receive *receive);
-/* Reads the certificate anew; listeners stay what they are.  On failure the old settings stay and a
- * sentence is in 'error'. */
+/* Reads the certificate and the users anew; listeners stay what they are.  On failure the old
+ * settings stay and a sentence is in 'error'. */
 enum status receive_set_settings(struct receive *receive, const struct receive_settings *settings,
                                  struct buf *error);
 
 /* Listens.  UNREACHABLE... with a sentence in 'error'. */
 enum status receive_listen(struct receive *receive, const struct net_address *address,
-                           enum receive_tls tls, struct buf *error);
+                           enum receive_role role, enum receive_tls tls, struct buf *error);
 /* What the n-th listener is bound to; NULL: there is none. */
 const struct net_address *receive_listener_address(const struct receive *receive, size_t n);
 
@@ -68,5 +75,15 @@ bool receive_is_empty(const struct receive *receive);
 struct receive_stats {
     size_t connections, in_transaction;
     uint64_t accepted_connections, refused_connections, messages, recipients, refusals, bytes, tls;
+    uint64_t logins, failed_logins;
 };
 void receive_stats(const struct receive *receive, struct receive_stats *stats);
+
+/* What a user has sent in the last hour and day. */
+struct receive_usage {
+    const char *user; /* until the next turn */
+    uint32_t messages_hour, messages_day, recipients_hour, recipients_day;
+};
+/* Walks over all who have sent something, from *at = 0; false at the end. */
+bool receive_each_usage(const struct receive *receive, size_t *at, uint64_t wall_ms,
+                        struct receive_usage *usage);

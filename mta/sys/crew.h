@@ -12,7 +12,9 @@
 
 struct crew;
 
-/* At most 'hands' pieces are under way at the same time. */
+enum { CREW_HANDS_MAX = 4 }; /* as many threads as libuv has */
+
+/* At most 'hands' pieces are under way at the same time; 0: half as many as there are cores. */
 struct crew *crew_open(struct loop *home, unsigned hands);
 /* Waits for what is under way.  What has not begun never will; all of it is out of crew_take() then
  * and its owner's again. */

@@ -24,7 +24,10 @@ struct crew {
 
 struct crew *crew_open(struct loop *home, unsigned hands)
 {
-    must(hands > 0);
+    if (hands == 0)
+        hands = (uv_available_parallelism() + 1) / 2;
+    if (hands > CREW_HANDS_MAX)
+        hands = CREW_HANDS_MAX;
     struct crew *crew = mem_new(sizeof *crew + hands * sizeof crew->hands[0]);
     crew->home        = home;
     crew->count       = hands;

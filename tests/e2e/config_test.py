@@ -102,8 +102,7 @@ def test_broken_yaml_has_a_place():
 
 def test_what_is_not_in_this_version_is_said():
     refused("metrics: {address: \"127.0.0.1:1\"}\n", (1, 1, "'metrics' is not in this version"))
-    for role in ("submission", "inbound"):
-        refused('listen: [{address: "127.0.0.1:25", role: %s}]\n' % role, (1, 42, "not in this version"))
+
 
 
 def test_units_are_not_guessed():
@@ -112,6 +111,8 @@ def test_units_are_not_guessed():
 
 
 def test_structures_are_checked():
+    refused('listen: [{address: "127.0.0.1:25", role: submission}]\n', (1, 11, "starttls or implicit"))
+    refused('submission: {max_messages: 100/m}\n', (1, 28, "100/h"))
     refused("sites: {x: {connections: 3}}\n", (1, 9, "matches nothing"))
     refused("sites: {default: {connections: 0}}\n", (1, 32, "connections"))
     refused('routes: [{domain: a.example, to: "http://x"}]\n', (1, 35, "smtp://"))

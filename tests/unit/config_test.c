@@ -124,8 +124,10 @@ static void errors_name_the_place_and_the_remedy(void **state)
     refuses("retry: {jitter: 90%}\n", ":1:17:", "percentage");
     refuses("sites: {x: {connections: 3}}\n", ":1:9:", "matches nothing");
     refuses("routes: [{domain: x.example}]\n", ":1:11:", "needs domain and to");
-    refuses("listen: [{address: '127.0.0.1:25', role: inbound}]\n",
-            ":1:42:", "not in this version");
+    refuses("listen: [{address: '127.0.0.1:25', role: outbound}]\n",
+            ":1:42:", "relay, submission or inbound");
+    refuses("listen: [{address: '127.0.0.1:25', role: submission}]\n",
+            ":1:11:", "starttls or implicit");
     refuses("metrics: {}\n", ":1:1:", "not in this version");
     refuses("lists: {base_url: lists.example.org}\n", ":1:19:", "https://");
     refuses("tls: {certificate: x.pem}\n", ":1:1:", "belong together");

@@ -84,14 +84,14 @@ static void a_crew_works_again_after_a_rest(void **state)
     static struct piece pieces[4];
     struct world w;
     (void)state;
-    open_world(&w, 1);
+    open_world(&w, 0);
     for (unsigned round = 1; round <= 3; round++) {
         give(&w, pieces, 4);
         w.wanted = 4 * round;
         loop_run(w.loop);
         assert_int_equal(w.came, 4 * round);
     }
-    assert_int_equal(atomic_load(&w.most_at_once), 1);
+    assert_in_range(atomic_load(&w.most_at_once), 1, CREW_HANDS_MAX);
     crew_close(w.crew);
     loop_close(w.loop);
 }

@@ -184,6 +184,22 @@ static void many_at_once_are_no_way_around(void **state)
         guard_end(&guard, &tries[i], false, START_MS + 50);
 }
 
+static void what_was_not_looked_at_is_not_charged(void **state)
+{
+    struct guard_try t;
+    struct net_address from = at("192.0.2.1");
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        assert_int_equal(guard_begin(&guard, &t, &from, span_of("ann"), false, START_MS), 0);
+        guard_undo(&guard, &t);
+    }
+    assert_int_equal(guard.known.by_key.count, 0); /* nor is it right */
+    assert_true(attempt("192.0.2.1", "ann", true, START_MS));
+    assert_int_equal(guard_begin(&guard, &t, &from, span_of("ann"), false, START_MS), 0);
+    guard_undo(&guard, &t);
+    assert_true(attempt("192.0.2.1", "ann", true, START_MS));
+}
+
 static void an_address_that_many_share_is_not_slowed(void **state)
 {
     char name[32];
@@ -244,6 +260,7 @@ int main(void)
         GUARDED(right_attempts_leave_no_mark),
         GUARDED(a_right_attempt_does_not_pay_for_wrong_ones),
         GUARDED(many_at_once_are_no_way_around),
+        GUARDED(what_was_not_looked_at_is_not_charged),
         GUARDED(an_address_that_many_share_is_not_slowed),
         GUARDED(time_heals),
         GUARDED(memory_is_bounded_and_the_known_stay),

@@ -326,7 +326,7 @@ static void listen_on(uint16_t port, enum receive_tls tls)
     struct buf error           = {0};
     struct net_address address = address_of("127.0.0.1");
     address.port               = port;
-    assert_int_equal(receive_listen(receive, &address, tls, &error), OK);
+    assert_int_equal(receive_listen(receive, &address, RECEIVE_RELAY, tls, &error), OK);
     buf_release(&error);
 }
 
@@ -1160,7 +1160,8 @@ static void a_listener_that_cannot_be_opened_says_why(void **state)
     struct buf error           = {0};
     struct net_address address = address_of("127.0.0.1");
     address.port               = 1;
-    assert_int_not_equal(receive_listen(receive, &address, RECEIVE_TLS_NONE, &error), OK);
+    assert_int_not_equal(receive_listen(receive, &address, RECEIVE_RELAY, RECEIVE_TLS_NONE, &error),
+                         OK);
     assert_string_equal(buf_text(&error), "port 1 is taken");
     assert_null(receive_listener_address(receive, 3));
     assert_int_equal(receive_listener_address(receive, 2)->port, 2465);
