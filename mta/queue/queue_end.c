@@ -138,8 +138,11 @@ void end_check(struct queue *q, struct message *m)
 void end_report_due(struct queue *q)
 {
     struct heap_node *node;
-    while ((node = heap_take(&q->reports, q->now_ms)) != NULL)
-        give_report(q, CONTAINER_OF(node, struct message_more, report)->message);
+    while ((node = heap_take(&q->reports, q->now_ms)) != NULL) {
+        struct message *m = CONTAINER_OF(node, struct message_more, report)->message;
+        if (m->owing > 0) /* else those it was set for were told of meanwhile */
+            give_report(q, m);
+    }
 }
 
 void queue_reported(struct queue *q, struct message *m, const uint32_t *rcpts, size_t count,

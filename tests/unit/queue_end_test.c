@@ -127,6 +127,32 @@ static void a_report_does_not_wait_longer_than_a_minute(void **state)
     fixture_close(&f);
 }
 
+/* The last part leaves nobody to tell of; who fails later must still be heard of. */
+static void parts_of_a_report_do_not_silence_the_next(void **state)
+{
+    (void)state;
+    static const uint32_t parts[] = {0, 1};
+    struct fixture f;
+    fixture_start(&f);
+    struct message *m = fixture_message(&f, "s@s.example", "f");
+    fixture_rcpt(m, "u@a.example", 0);
+    fixture_rcpt(m, "v@a.example", 0);
+    fixture_rcpt(m, "u@b.example", 0);
+    fixture_accept(&f, m);
+    (void)fixture_route(&f);
+    fixture_end(&f, fixture_job(&f), JOB_FAILED, JOB_SITE_ANSWERED);
+    struct job *slow = fixture_job(&f);
+    (void)fixture_wait(&f, MINUTE_MS);
+    assert_int_equal(f.kinds[FACT_REPORT_DUE], 1);
+    queue_reported(f.q, m, &parts[0], 1, f.now_ms);
+    queue_reported(f.q, m, &parts[1], 1, f.now_ms);
+    (void)fixture_wait(&f, 2 * MINUTE_MS);
+    assert_int_equal(f.kinds[FACT_REPORT_DUE], 1);
+    fixture_end(&f, slow, JOB_FAILED, JOB_SITE_ANSWERED);
+    assert_int_equal(f.kinds[FACT_REPORT_DUE], 2);
+    fixture_close(&f);
+}
+
 static void a_report_that_could_not_be_written_comes_due_again(void **state)
 {
     (void)state;
@@ -269,6 +295,7 @@ int main(void)
         cmocka_unit_test(lmtp_is_final_delivery),
         cmocka_unit_test(failures_that_come_together_are_told_together),
         cmocka_unit_test(a_report_does_not_wait_longer_than_a_minute),
+        cmocka_unit_test(parts_of_a_report_do_not_silence_the_next),
         cmocka_unit_test(a_report_that_could_not_be_written_comes_due_again),
         cmocka_unit_test(a_report_may_be_answered_in_parts),
         cmocka_unit_test(a_delay_is_told_once_to_those_who_asked),
