@@ -32,6 +32,7 @@ static bool take_jobs_home(struct engine *e)
     while ((node = list_take(&jobs)) != NULL) {
         must(e->jobs_out > 0);
         e->jobs_out--;
+        engine_log_job(e, CONTAINER_OF(node, struct job, link));
         queue_job_done(e->queue, CONTAINER_OF(node, struct job, link), e->now_ms, e->wall_ms);
     }
     engine_take_facts(e);

@@ -131,6 +131,19 @@ void engine_take_facts(struct engine *e)
         take_fact(e, &fact);
 }
 
+void engine_log_job(struct engine *e, const struct job *job)
+{
+    if (!job->lost_tls)
+        return;
+    event_begin(&e->log, EVENT_TLS_LOST, e->wall_ms);
+    event_text(&e->log, "site", span_of(job->target->name));
+    event_text(&e->log, "mx", span_of(job->host));
+    event_text(&e->log, "ip", span_of(job->ip));
+    event_text(&e->log, "text",
+               span_of("it had TLS before, and offers none now: what it gets goes in clear"));
+    event_end(&e->log);
+}
+
 void engine_warn(struct engine *e, enum event event, const char *sentence)
 {
     event_begin(&e->log, event, e->wall_ms);

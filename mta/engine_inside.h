@@ -73,6 +73,8 @@ void engine_use_tokens(struct engine *engine);
 
 /* engine_facts.c: writes what the queue says into spool, log and reports until it says no more. */
 void engine_take_facts(struct engine *engine);
+/* What a job that comes home tells beside its outcomes. */
+void engine_log_job(struct engine *engine, const struct job *job);
 void engine_warn(struct engine *engine, enum event event, const char *sentence);
 
 /* engine_stop.c */

@@ -76,6 +76,15 @@ void peer_note(struct peer *peer, enum peer_trouble trouble, uint64_t now_ms)
     }
 }
 
+bool peer_hear(struct peer *peer, const struct peer_greeting *greeting, uint64_t now_ms)
+{
+    const struct peer_greeting *before = &peer->greeting;
+    bool lost      = before->was_secured && !greeting->was_secured && now_ms < before->until_ms;
+    peer->greeting = *greeting;
+    peer->greeting.until_ms = now_ms + PEER_GREETING_MS;
+    return lost;
+}
+
 bool peer_may(const struct peer *peer, enum peer_trouble trouble, uint64_t now_ms)
 {
     return peer == NULL || now_ms >= peer->distrusted_until_ms[trouble];

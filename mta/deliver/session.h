@@ -15,6 +15,7 @@
 #include "mta/base/heap.h"
 #include "mta/deliver/dialer.h"
 #include "mta/deliver/letter.h"
+#include "mta/deliver/peers.h"
 #include "mta/deliver/render.h"
 #include "mta/deliver/shard.h"
 #include "mta/smtp/client.h"
@@ -90,8 +91,9 @@ struct session {
     struct job *job; /* to be sent: what it was dialled for, or was given when idle */
     struct carried carried[SMTP_FLIGHT_MAX]; /* sent, oldest first, from carried_head on */
     unsigned carried_head, carried_count;
-    unsigned messages;   /* jobs sent on this connection */
-    enum policy_tls tls; /* what was asked for when it was dialled */
+    struct peer_greeting expected; /* until it has greeted; until_ms 0: it is a stranger */
+    unsigned messages;             /* jobs sent on this connection */
+    enum policy_tls tls;           /* what was asked for when it was dialled */
     bool has_shown_ticket;
     bool peer_stumbled;  /* this host has stumbled before where one message met the next */
     bool is_out_of_step; /* it has just done so: the connection is of no use any more */

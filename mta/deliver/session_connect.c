@@ -100,6 +100,7 @@ void session_connect(struct session *s, const struct net_address *address)
     s->rival_ms = has_another ? now_ms + SESSION_RIVAL_MS : UINT64_MAX;
     atomic_fetch_add(&s->shard->stats.dials, 1);
     session_enter(s, SESSION_CONNECTING);
+    session_expect_greeting(s);
     set_alarm(s);
 }
 

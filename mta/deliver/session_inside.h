@@ -45,6 +45,10 @@ struct peer *session_meet_peer(struct session *s);
 const struct peer *session_find_peer(struct session *s);
 /* Something was read: if tickets came with it, the next connections have them. */
 void session_keep_tickets(struct session *s);
+/* What the host at the address in hand has said it can is kept; and what it said the last time is
+ * what we expect until then. */
+void session_note_greeting(struct session *s);
+void session_expect_greeting(struct session *s);
 /* The address in hand did not take the connection, or another one was faster. */
 void session_note_slow(struct session *s);
 /* Such addresses of the dialer's host come behind the others. */

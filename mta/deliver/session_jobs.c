@@ -272,12 +272,18 @@ void session_give_body(struct session *s)
 
 /* --- how much more --- */
 
-static unsigned messages_max(const struct session *s)
+/* 'mail_max' 0: the host names none. */
+static unsigned most_messages(const struct session *s, bool says_exim, unsigned mail_max)
 {
     unsigned max = s->pool->limits.messages_per_connection;
     if (max == 0)
-        max = s->smtp.says_exim ? SESSION_EXIM_MESSAGES : SESSION_MESSAGES;
-    return s->smtp.mail_max > 0 && s->smtp.mail_max < max ? s->smtp.mail_max : max;
+        max = says_exim ? SESSION_EXIM_MESSAGES : SESSION_MESSAGES;
+    return mail_max > 0 && mail_max < max ? mail_max : max;
+}
+
+static unsigned messages_max(const struct session *s)
+{
+    return most_messages(s, s->smtp.says_exim, s->smtp.mail_max);
 }
 
 bool session_may_carry_more(const struct session *s)
@@ -302,14 +308,24 @@ bool session_takes_next(const struct session *s)
 static bool is_on_its_way(const struct session *s)
 {
     bool is_talking = s->state == SESSION_TALKING;
-    return s->job != NULL && s->carried_count == 0 && s->messages + 1 < messages_max(s) &&
+    return s->job != NULL && s->carried_count == 0 &&
            (is_talking || s->state == SESSION_LOOKING_UP || s->state == SESSION_CONNECTING);
+}
+
+/* As far as is known before it has greeted.  Without PIPELINING a message takes as long as a
+ * connection. */
+static bool can_take_two(const struct session *s)
+{
+    const struct peer_greeting *g = &s->expected;
+    bool is_stranger              = g->until_ms == 0;
+    return (is_stranger || (g->extensions & SMTP_EXT_PIPELINING) != 0) &&
+           most_messages(s, g->says_exim, g->mail_max) > 1;
 }
 
 bool session_will_take_next(const struct session *s)
 {
     if (is_on_its_way(s))
-        return is_lively(s) && session_may_carry_more(s);
+        return is_lively(s) && session_may_carry_more(s) && can_take_two(s);
     if (s->state != SESSION_TALKING || s->smtp.phase != SMTP_PHASE_READY || !is_lively(s) ||
         (s->smtp.offered & SMTP_EXT_PIPELINING) == 0 || s->config.is_one_by_one || s->job != NULL ||
         s->carried_count != 1 || !session_may_carry_more(s))

@@ -3,6 +3,7 @@
  * What the shard remembers of a host for the next connection to it: a TLS session, that clear text
  * had to do, and which parts of the protocol it stumbled over.
  */
+#include "mta/deliver/pool.h"
 #include "mta/deliver/session_inside.h"
 #include <stdio.h>
 
@@ -25,6 +26,33 @@ const struct peer *session_find_peer(struct session *s)
 {
     char name[PEER_NAME_BYTES];
     return peers_find(&s->shard->peers, peer_name(s->host, s->ip, s->port, name));
+}
+
+/* Clear text that we chose ourselves says nothing of the host. */
+static bool chose_clear_text(const struct session *s)
+{
+    return s->wire.tls == NULL && s->config.tls == SMTP_TLS_NEVER;
+}
+
+void session_note_greeting(struct session *s)
+{
+    struct peer *peer                   = session_meet_peer(s);
+    const struct peer_greeting greeting = {
+        .extensions  = s->smtp.offered,
+        .mail_max    = s->smtp.mail_max,
+        .says_exim   = s->smtp.says_exim,
+        .was_secured = s->wire.tls != NULL || (chose_clear_text(s) && peer->greeting.was_secured),
+    };
+    s->job->lost_tls = peer_hear(peer, &greeting, s->shard->now_ms);
+}
+
+void session_expect_greeting(struct session *s)
+{
+    const struct peer *peer = session_find_peer(s);
+    bool is_known           = peer != NULL && s->shard->now_ms < peer->greeting.until_ms;
+    s->expected             = is_known ? peer->greeting : (struct peer_greeting){0};
+    if (is_known && !session_will_take_next(s))
+        pool_wake(s->pool); /* what waits for it would have to wait longer than for another */
 }
 
 void session_note_slow(struct session *s)

@@ -132,6 +132,8 @@ void session_quit(struct session *s)
 static void become_idle(struct session *s)
 {
     if (s->job != NULL) {
+        if (s->messages == 0)
+            session_note_greeting(s);
         session_send_job(s);
         pool_wake(s->pool); /* those that wait for it can be told how it takes the next */
         session_pump(s);

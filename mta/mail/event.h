@@ -33,6 +33,7 @@ enum event_level { EVENT_LEVELS(EVENT_LEVEL_NAME) LEVEL_COUNT };
     X(SITE_BACKOFF, "site_backoff", WARNING)                                                       \
     X(SITE_RECOVERED, "site_recovered", INFO)                                                      \
     X(LIMIT_CHANGED, "limit_changed", INFO)                                                        \
+    X(TLS_LOST, "tls_lost", WARNING)                                                               \
     X(CONFIG_RELOADED, "config_reloaded", INFO)                                                    \
     X(CONFIG_REFUSED, "config_refused", ERROR)                                                     \
     X(SPOOL_RECOVERED, "spool_recovered", INFO)                                                    \

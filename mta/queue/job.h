@@ -95,6 +95,8 @@ struct job {
     enum job_site site_verdict;
     const char *host, *ip, *source, *tls; /* who took it and how, for the log; "" if unknown; tls:
                                              "none", "opportunistic TLSv1.3", ... */
+    bool lost_tls; /* the host had TLS before and has none now: told with the first job that sees it
+                    */
     struct arena texts;
     size_t rcpt_count;
     struct job_rcpt rcpts[];

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """How many connections a site gets, and what each finds when it begins: counted by the receivers."""
 from rig import Rig, expect, main, wait_for
+from round_trips_test import Sink, rig_for
 
 
 def send_many(rig, count, first=0):
@@ -60,6 +61,31 @@ def test_a_ticket_that_is_refused_costs_a_handshake_only():
         expect(after["tls"] - before["tls"] == 3, after)
         expect(after["tls_resumed"] - before["tls_resumed"] == 2, after)
         rig.expect_delivered(everybody(6))
+
+
+def test_a_host_without_pipelining_is_known():
+    """The second message waits to hear what the first connection is told, once; then each has its own at once."""
+    sink = Sink(offers=("SIZE",), late=0.3)
+    sink.open.set()
+    with rig_for(sink, site="bdat: true", connections=5) as rig:
+        for n in (0, 2):
+            send_many(rig, 2, first=n)
+            rig.wait_empty()
+            wait_for(lambda: len(sink.connections) == n + 2, "the connections to end")
+        expect(sink.begun_hellos == [0, 1, 2, 2], sink.begun_hellos)
+    sink.close()
+
+
+def test_a_host_that_loses_its_tls_is_told_once():
+    with Rig("domain a.example\n", "sites: {default: {connections: 1, idle: 0s}}") as rig:
+        for n in range(4):
+            if n == 2:
+                rig.internet.ask("set host mx.a.example starttls=no")
+            send_many(rig, 1, first=n)
+            rig.wait_empty()
+        rows = rig.events("tls_lost")
+        expect(len(rows) == 1 and rows[0]["mx"] == "mx.a.example", rows)
+        expect([row["tls"][:4] for row in rig.events("delivered")] == ["oppo", "oppo", "none", "none"], rig.events("delivered"))
 
 
 TWO_ADDRESSES = "host mx.test 127.0.9.1,127.0.9.2 blackholes=1\ndomain a.example mx=mx.test\n"

@@ -14,8 +14,8 @@ LATE = 0.02  # every group of replies comes so late: whoever waits for it, waits
 class Sink:
     """A receiver with one thread a connection.  'manner' may change what it does where messages meet."""
 
-    def __init__(self, manner=None, offers=("PIPELINING", "CHUNKING"), messages_max=0, banner="sink ESMTP"):
-        self.manner, self.offers, self.messages_max, self.banner = manner, offers, messages_max, banner
+    def __init__(self, manner=None, offers=("PIPELINING", "CHUNKING"), messages_max=0, banner="sink ESMTP", late=LATE):
+        self.manner, self.offers, self.messages_max, self.banner, self.late = manner, offers, messages_max, banner, late
         self.socket = socket.create_server(("127.0.0.1", 0), backlog=50)
         self.port = self.socket.getsockname()[1]
         self.open = threading.Event()  # nobody is greeted before
@@ -23,6 +23,7 @@ class Sink:
         self.got = collections.Counter()  # recipient: messages
         self.connections, self.turns, self.reads, self.messages, self.rsets, self.chunks = [], 0, 0, 0, 0, 0
         self.begun = []  # for each connection: how many messages had been taken before it
+        self.hellos, self.begun_hellos = 0, []  # the same, of EHLO
         self.longest = 0  # the turns of the connection that had most, the first and the last too
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -51,6 +52,7 @@ class Talk:
         self.sink.open.wait()
         with self.sink.lock:
             self.sink.begun.append(self.sink.messages)
+            self.sink.begun_hellos.append(self.sink.hellos)
         try:
             self.say("220 " + self.sink.banner)
             while True:
@@ -68,7 +70,7 @@ class Talk:
     def more(self):
         """Replies go out when nothing is left to read: that is a turn of the talk."""
         if self.output:
-            time.sleep(LATE)
+            time.sleep(self.sink.late)
             self.conn.sendall(b"".join(self.output))
             self.output = []
             self.turns += self.messages > 0
@@ -93,6 +95,8 @@ class Talk:
         self.say("500 what? " + line[:40])
 
     def on_ehlo(self, line):
+        with self.sink.lock:
+            self.sink.hellos += 1
         keywords = ["sink"] + list(self.sink.offers)
         for keyword in keywords[:-1]:
             self.say("250-" + keyword)
