@@ -27,7 +27,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 QUICK = {"works": ["W1", "W1m", "W2", "W3", "W4"], "peers": ["mailrace", "postfix"], "rounds": 1, "scale": 0.2}
 CEILINGS = ["W2", "W4"]  # works whose injection goes straight to the receivers too
 COUNTING_SHARE = 0.2     # of the size, for runs that only count system calls
-RUN_LIMIT_S = 1200
+RUN_LIMIT_S = int(os.environ.get("RUN_LIMIT", "1200"))
 
 
 def listed(name, default):

@@ -26,6 +26,9 @@ class Work:
         return max(20, int(self.full_recipients * scale * (self.peer_share if is_peer else 1)))
 
     def domains(self, recipients):
+        """A part of a personalised work has the same part of its domains: as many messages for each."""
+        if not self.is_post():
+            return max(1, DOMAINS * min(recipients, self.full_recipients) // self.full_recipients)
         return max(1, min(DOMAINS, recipients // 2))
 
     def is_post(self):
@@ -39,13 +42,13 @@ SINGLE = ["--personalised", "--connections", "10", "--pipelining"]
 
 WORKS = {work.name: work for work in (
     Work("W1", "list post, 500 recipients a transaction", 20000, LIST),
-    Work("W1m", "list post, 10 a transaction on one serial connection", 20000, MAILMAN),
-    Work("W2", "personalised, one recipient a message, 10 connections", 10000, SINGLE),
-    Work("W3", "W2, every reply of the receivers 20 ms late", 10000, SINGLE, keys=PLAIN + " latency=20ms"),
-    Work("W4", "W2 over STARTTLS, in and out", 10000, SINGLE, keys=TLS, starttls=True),
+    Work("W1m", "list post, 10 a transaction on one serial connection", 20000, MAILMAN, peer_share=0.5),
+    Work("W2", "personalised, one recipient a message, 10 connections", 10000, SINGLE, peer_share=0.2),
+    Work("W3", "W2, every reply of the receivers 20 ms late", 10000, SINGLE, keys=PLAIN + " latency=20ms", peer_share=0.2),
+    Work("W4", "W2 over STARTTLS, in and out", 10000, SINGLE, keys=TLS, starttls=True, peer_share=0.2),
     Work("W5", "W1 with 10 % of domains deferring, 5 % dead, 1 % of mailboxes unknown", 20000, LIST, hard=True),
     Work("W6", "one urgent message a second while a post runs", 200000, LIST, peer_share=0.1, urgent=True),
-    Work("W7", "W2 with bodies of 100 KiB", 2000, SINGLE + ["--size", "100k"]),
+    Work("W7", "W2 with bodies of 100 KiB", 2000, SINGLE + ["--size", "100k"], peer_share=0.5),
 )}
 
 
