@@ -102,7 +102,7 @@ class Bench:
                 "namespace": self.is_private, "cache": self.cache, "group": meter.make_group(), "result": os.path.join(directory, "result.json")}
 
     def run(self, peer, work, round_number, line, counting=False):
-        recipients = WORKS[work].recipients(self.options.scale * (COUNTING_SHARE if counting else 1), peer != "mailrace")
+        recipients = WORKS[work].recipients(self.options.scale * (COUNTING_SHARE if counting else 1), peer not in ("mailrace", "ceiling"))
         line.begin("%-4s %-10s %s" % (work, peer, "counting system calls" if counting else "round %d" % (round_number + 1)))
         directory = tempfile.mkdtemp(prefix="run-", dir=self.options.directory)
         task = self.task(peer, work, recipients, counting, directory)
