@@ -60,6 +60,15 @@ size_t span_find_text(struct span s, struct span needle)
     return at == NULL ? s.len : (size_t)(at - s.at);
 }
 
+bool span_has_nocase(struct span s, const char *text)
+{
+    struct span wanted = span_of(text);
+    for (size_t i = 0; i + wanted.len <= s.len; i++)
+        if (span_equals_nocase(span_make(s.at + i, wanted.len), wanted))
+            return true;
+    return false;
+}
+
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';

@@ -49,6 +49,8 @@ static inline size_t span_find(struct span s, char byte)
 }
 /* The index of the first 'needle', or s.len if there is none. */
 size_t span_find_text(struct span s, struct span needle);
+/* Whether it stands anywhere, without case. */
+bool span_has_nocase(struct span s, const char *text);
 
 /* Without the first n bytes; n is clipped to the length. */
 static inline struct span span_skip(struct span s, size_t n)
@@ -101,6 +103,15 @@ static inline bool ascii_is_digit(char c)
 static inline bool ascii_is_alpha(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* Of a hexadecimal digit in either case; -1: it is none. */
+static inline int ascii_hex_value(char c)
+{
+    if (ascii_is_digit(c))
+        return c - '0';
+    c = ascii_lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 static inline bool ascii_is_alnum(char c)

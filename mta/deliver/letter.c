@@ -88,14 +88,6 @@ static enum status read_content(struct shard *shard, const struct content *conte
     return OK;
 }
 
-/* Without the empty line at its end. */
-static struct span header_alone(struct span section)
-{
-    bool has_end = section.len >= 2 && section.at[section.len - 1] == '\n' &&
-                   (section.len == 2 || section.at[section.len - 3] == '\n');
-    return span_first(section, has_end ? section.len - 2 : section.len);
-}
-
 /* Signatures that are the same for everybody. */
 static enum status seal_signed(struct shard *shard, const struct job *job, struct body *seal)
 {

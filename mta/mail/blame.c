@@ -81,20 +81,11 @@ static const struct rule rules[] = {
 };
 /* clang-format on */
 
-static bool has_words(struct span text, const char *words)
-{
-    struct span wanted = span_of(words);
-    for (size_t i = 0; i + wanted.len <= text.len; i++)
-        if (span_equals_nocase(span_make(text.at + i, wanted.len), wanted))
-            return true;
-    return false;
-}
-
 static bool fits(const struct rule *rule, const unsigned char enhanced[3], struct span text)
 {
     return (rule->subject == ANY || (enhanced[0] != 0 && rule->subject == enhanced[1])) &&
            (rule->detail == ANY || rule->detail == enhanced[2]) &&
-           (rule->words == NULL || has_words(text, rule->words));
+           (rule->words == NULL || span_has_nocase(text, rule->words));
 }
 
 enum blame blame_of(unsigned code, const unsigned char enhanced[3], struct span text)

@@ -177,22 +177,13 @@ static void read_feedback(struct span body, struct bounce *bounce)
 
 /* --- those that are written for people --- */
 
-static bool has_text(struct span s, const char *words)
-{
-    struct span wanted = span_of(words);
-    for (size_t i = 0; i + wanted.len <= s.len; i++)
-        if (span_equals_nocase(span_make(s.at + i, wanted.len), wanted))
-            return true;
-    return false;
-}
-
 static bool is_from_daemon(struct span header)
 {
     static const char *const names[] = {"mailer-daemon", "postmaster", "mail delivery",
                                         "mail-daemon",   "maildaemon", "<>"};
     struct span from = header_find(header, "From"), path = header_find(header, "Return-Path");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (from.at != NULL && has_text(from, names[i]))
+        if (from.at != NULL && span_has_nocase(from, names[i]))
             return true;
     return path.at != NULL && span_is(span_trim(path), "<>");
 }
@@ -206,7 +197,7 @@ static bool has_bounce_subject(struct span header)
         "delivery report", "could not be delivered"};
     struct span subject = header_find(header, "Subject");
     for (size_t i = 0; subject.at != NULL && i < sizeof words / sizeof words[0]; i++)
-        if (has_text(subject, words[i]))
+        if (span_has_nocase(subject, words[i]))
             return true;
     return false;
 }
@@ -258,8 +249,9 @@ static void read_for_people(struct span header, struct span body, struct bounce 
     judge(rcpt, span_first(text, 4096));
     if (rcpt->code == 0 && rcpt->enhanced[0] == 0) { /* no number at all: words must do */
         static const unsigned char permanent[3] = {5, 0, 0};
-        bool is_delay = has_text(text, "will keep trying") || has_text(text, "will be retried") ||
-                        has_text(text, "delayed");
+        bool is_delay                           = span_has_nocase(text, "will keep trying") ||
+                        span_has_nocase(text, "will be retried") ||
+                        span_has_nocase(text, "delayed");
         rcpt->action = is_delay ? BOUNCE_DELAYED : BOUNCE_FAILED;
         rcpt->blame  = is_delay ? BLAME_NOBODY : blame_of(0, permanent, span_first(text, 4096));
     }
@@ -282,7 +274,7 @@ static bool is_answer(struct span header)
         if (header_find(header, fields[i]).at != NULL)
             return true;
     for (size_t i = 0; subject.at != NULL && i < sizeof subjects / sizeof subjects[0]; i++)
-        if (has_text(subject, subjects[i]))
+        if (span_has_nocase(subject, subjects[i]))
             return true;
     return false;
 }

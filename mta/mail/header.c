@@ -95,6 +95,13 @@ size_t header_section_bytes(struct span message)
     return at == message.len ? at : at + end.len;
 }
 
+struct span header_alone(struct span section)
+{
+    bool has_end = section.len >= 2 && section.at[section.len - 1] == '\n' &&
+                   (section.len == 2 || section.at[section.len - 3] == '\n');
+    return span_first(section, has_end ? section.len - 2 : section.len);
+}
+
 enum field { FIELD_OTHER, FIELD_DATE, FIELD_FROM, FIELD_RECEIVED, FIELD_MESSAGE_ID, FIELD_LIST_ID };
 
 static enum field field_of(struct span name)

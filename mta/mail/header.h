@@ -24,6 +24,8 @@ struct span header_find(struct span section, const char *name);
 /* The length of the header section in 'message', with the empty line that ends it; message.len if
  * there is no end. */
 size_t header_section_bytes(struct span message);
+/* A section of that length without the empty line, if it has one. */
+struct span header_alone(struct span section);
 
 /*
  * What intake has to know about a header, gathered from pieces cut anywhere, in bounded memory.

@@ -221,11 +221,8 @@ struct merge *merge_new(struct span content, enum envelope_merge scope)
     struct header_field field;
     buf_put(&m->content, content);
     struct span header = buf_span(&m->content);
-    size_t section     = header_section_bytes(header);
-    bool has_end       = section >= 2 && header.at[section - 1] == '\n' &&
-                   (section == 2 || header.at[section - 3] == '\n');
-    m->header_bytes = has_end ? section - 2 : section;
-    header          = span_first(header, m->header_bytes);
+    header             = header_alone(span_first(header, header_section_bytes(header)));
+    m->header_bytes    = header.len;
     while (header_next(&header, &field))
         compile_field(&c, &field, scope);
     add_piece(&c, m->header_bytes, NULL);

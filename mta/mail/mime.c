@@ -154,12 +154,10 @@ static void enter(struct mime_walk *walk, const struct mime_part *part, struct s
 static void read_part(struct mime_walk *walk, struct span whole, struct mime_part *part)
 {
     size_t header_bytes = header_section_bytes(whole);
-    bool has_empty_line = header_bytes >= 2 && whole.at[header_bytes - 1] == '\n' &&
-                          (header_bytes == 2 || whole.at[header_bytes - 3] == '\n');
-    *part = (struct mime_part){
-        .header = span_first(whole, has_empty_line ? header_bytes - 2 : header_bytes),
-        .body   = span_skip(whole, header_bytes),
-        .depth  = walk->depth,
+    *part               = (struct mime_part){
+                      .header = header_alone(span_first(whole, header_bytes)),
+                      .body   = span_skip(whole, header_bytes),
+                      .depth  = walk->depth,
     };
     struct span field = header_find(part->header, "Content-Type");
     part->encoding    = encoding_of(part->header);
@@ -194,14 +192,6 @@ bool mime_next(struct mime_walk *walk, struct mime_part *part)
 
 /* --- encodings --- */
 
-static int hex_digit(char c)
-{
-    if (ascii_is_digit(c))
-        return c - '0';
-    c = ascii_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The length of a soft line break at the front: "=" blanks CRLF; 0: there is none. */
 static size_t soft_break(struct span s)
 {
@@ -224,8 +214,8 @@ static void decode_quoted(struct span s, struct buf *into)
         if (s.len == 0)
             return;
         size_t soft = soft_break(s);
-        int high    = s.len > 2 ? hex_digit(s.at[1]) : -1;
-        int low     = s.len > 2 ? hex_digit(s.at[2]) : -1;
+        int high    = s.len > 2 ? ascii_hex_value(s.at[1]) : -1;
+        int low     = s.len > 2 ? ascii_hex_value(s.at[2]) : -1;
         if (soft > 0) {
             s = span_skip(s, soft);
         } else if (high >= 0 && low >= 0) {

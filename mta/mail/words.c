@@ -66,19 +66,11 @@ void words_phrase(struct span name, const char *between, struct buf *into)
 
 /* --- decoding --- */
 
-static int digit_of(char c)
-{
-    if (ascii_is_digit(c))
-        return c - '0';
-    c = ascii_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static void decode_q(struct span coded, struct buf *into)
 {
     for (size_t i = 0; i < coded.len; i++) {
-        int high      = i + 2 < coded.len ? digit_of(coded.at[i + 1]) : -1;
-        int low       = i + 2 < coded.len ? digit_of(coded.at[i + 2]) : -1;
+        int high      = i + 2 < coded.len ? ascii_hex_value(coded.at[i + 1]) : -1;
+        int low       = i + 2 < coded.len ? ascii_hex_value(coded.at[i + 2]) : -1;
         bool is_coded = coded.at[i] == '=' && high >= 0 && low >= 0;
         char plain    = coded.at[i] == '_' ? ' ' : coded.at[i];
         buf_put_byte(into, is_coded ? (char)(high << 4 | low) : plain);
