@@ -33,7 +33,7 @@ static void cut_inbound(struct settings *s)
     s->inbound_domains         = mem_new_array(c->route_count, sizeof *s->inbound_domains);
     s->receive.inbound_domains = s->inbound_domains;
     for (size_t i = 0; i < c->route_count; i++)
-        if (c->routes[i].is_inbound)
+        if (c->routes[i].target.is_inbound)
             s->inbound_domains[s->receive.inbound_domain_count++] = c->routes[i].domain;
 }
 

@@ -33,7 +33,6 @@ struct config_route {
     const char *domain;        /* domain_matches() pattern */
     struct site_target target; /* hosts, port, LMTP, TLS, AUTH */
     const char *to;            /* as written */
-    bool is_inbound;           /* an inbound listener takes mail for it */
 };
 
 struct config {

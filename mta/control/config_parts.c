@@ -370,9 +370,9 @@ const struct option route_options[] = {
     {"routes.tls", option_tls, offsetof(struct config_route, target.tls),
      "opportunistic", false, false, 0, 0,
      "none, opportunistic or required."},
-    {"routes.inbound", option_bool, offsetof(struct config_route, is_inbound),
+    {"routes.inbound", option_bool, offsetof(struct config_route, target.is_inbound),
      "false", false, false, 0, 0,
-     "Whether listeners of role inbound take mail for this domain."},
+     "Whether listeners of role inbound take mail for this domain. What goes such a way is never signed: strangers may have sent it."},
     {"routes.user", option_text, offsetof(struct config_route, target.user),
      "", false, false, 0, 0,
      "To authenticate as; only under TLS, unless tls is none."},
@@ -395,10 +395,11 @@ static void check_route(struct config_reader *r, const struct yaml_node *item,
         yaml_complain(r->file, item->line, item->column,
                       "user and password belong together: one of them is missing");
     if (route->to != NULL &&
-        (route->target.user != NULL || route->target.tls != POLICY_TLS_OPPORTUNISTIC)) {
+        (route->target.user != NULL || route->target.tls != POLICY_TLS_OPPORTUNISTIC ||
+         route->target.is_inbound)) {
         struct buf key = {0}; /* two ways to the same host are two sites */
-        buf_printf(&key, "%s tls=%d user=%s", route->to, (int)route->target.tls,
-                   route->target.user == NULL ? "" : route->target.user);
+        buf_printf(&key, "%s tls=%d user=%s inbound=%d", route->to, (int)route->target.tls,
+                   route->target.user == NULL ? "" : route->target.user, route->target.is_inbound);
         route->target.key = arena_text(&r->config->arena, buf_span(&key));
         buf_release(&key);
     }

@@ -202,7 +202,7 @@ static void write_own(struct letter *letter, struct shard *shard, const struct j
  * outside must not get one on its way to them. */
 static bool is_signed(const struct shard *shard, const struct job *job)
 {
-    return shard->signers.count > 0 && !job->target->is_lmtp;
+    return shard->signers.count > 0 && !job->target->is_lmtp && !job->target->is_inbound;
 }
 
 enum status letter_open(struct letter *letter, struct shard *shard, const struct job *job)

@@ -109,9 +109,9 @@ static bool has_host(const struct site_target *t, const struct site_host *host)
 bool site_target_equals(const struct site_target *a, const struct site_target *b)
 {
     if (a->is_mx != b->is_mx || a->is_lmtp != b->is_lmtp || a->is_local != b->is_local ||
-        a->tls != b->tls || a->is_tls_implicit != b->is_tls_implicit ||
-        a->host_count != b->host_count || !text_equals(a->user, b->user) ||
-        !text_equals(a->password, b->password))
+        a->is_inbound != b->is_inbound || a->tls != b->tls ||
+        a->is_tls_implicit != b->is_tls_implicit || a->host_count != b->host_count ||
+        !text_equals(a->user, b->user) || !text_equals(a->password, b->password))
         return false;
     for (size_t i = 0; i < a->host_count; i++)
         if (!has_host(b, &a->hosts[i]))

@@ -78,15 +78,15 @@ def keys(directory):
     return names
 
 
-def signed_mails(chunking, body, rcpts):
+def signed_mails(chunking, body, rcpts, inbound="false"):
     sink = Sink(chunking)
-    rig = Rig("domain a.example\n", 'routes: [{domain: "*", to: "smtp://127.0.0.1:%d"}]\n' % sink.port(), start=False)
+    rig = Rig("domain a.example\n", start=False)
     with rig:
         names = keys(rig.directory)
-        rig.write_config('routes: [{domain: "*", to: "smtp://127.0.0.1:%d"}]\n'
+        rig.write_config('routes: [{domain: "*", to: "smtp://127.0.0.1:%d", inbound: %s}]\n'
                          'sites: {default: {recipients_per_transaction: 1}}\n'
                          'dkim: [{domain: lists.example, selector: m1, key: %s/m1.pem}, {domain: lists.example, selector: m2, key: %s/m2.pem}]\n'
-                         % (sink.port(), rig.directory, rig.directory))
+                         % (sink.port(), inbound, rig.directory, rig.directory))
         rig.start()
         with rig.smtp() as smtp:
             smtp.sendmail("all-bounces@lists.example", rcpts, (MAIL % body).encode())
@@ -130,6 +130,11 @@ def test_a_large_one_is_signed_as_it_streams():
     mails, names = signed_mails(True, "large\r\n" * 300000, ["one@a.example", "two@a.example"])
     for mail in mails:
         expect_verified(mail, names)
+
+
+def test_a_way_that_strangers_may_use_gets_no_signature():
+    mails, _ = signed_mails(False, "forged", ["one@a.example", "two@a.example"], inbound="true")
+    expect(not any(b"DKIM-Signature" in mail for mail in mails), "signed: %r" % mails[0][:300])
 
 
 def test_a_bad_key_is_named():
