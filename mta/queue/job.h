@@ -37,8 +37,8 @@ struct site_target {
     bool is_lmtp;
     bool is_local; /* ourselves: no hosts, and no shard gets its jobs (mta/local.h) */
     bool is_tls_implicit;
-    bool is_inbound; /* strangers may send this way: nothing that goes it gets our signature */
-    enum policy_tls tls;         /* of a route; a site found by MX has that of its limits */
+    bool is_inbound;     /* strangers may send this way: nothing that goes it gets our signature */
+    enum policy_tls tls; /* of a route; a site found by MX has that of its limits */
     const char *user, *password; /* AUTH at a smarthost; NULL: none */
 };
 
